@@ -1,0 +1,44 @@
+/** Times a prepared workload; runs in the child process. */
+import type { Sample, Workload } from './trial.js';
+
+/** Share of the measuring time that is spent warming up before. */
+const WARM_UP = 0.3;
+
+function repeat(batch: () => number, seconds: number): Sample {
+  const limit = BigInt(Math.round(seconds * 1e9));
+  const cpu = process.cpuUsage();
+  const start = process.hrtime.bigint();
+  let packets = 0;
+  let elapsed = 0n;
+  do {
+    const carried = batch();
+    if (!(carried > 0)) throw new Error('a batch carried no packets: the traffic source ran dry');
+    packets += carried;
+    elapsed = process.hrtime.bigint() - start;
+  } while (elapsed < limit);
+  const { user, system } = process.cpuUsage(cpu);
+  const ns = Number(elapsed);
+  return { packets, ns, cpuShare: Math.min(1, ((user + system) * 1e3) / ns) };
+}
+
+/** Warm-up, measurement of about `seconds`, check. The workload is closed in any case. */
+export function measure(workload: Workload, seconds: number): Sample {
+  try {
+    const { batch, measure: own } = workload;
+    let sample: Sample;
+    if (own !== undefined) {
+      own.call(workload, seconds * WARM_UP);
+      sample = own.call(workload, seconds);
+    } else if (batch !== undefined) {
+      const bound = batch.bind(workload);
+      repeat(bound, seconds * WARM_UP);
+      sample = repeat(bound, seconds);
+    } else {
+      throw new Error('a workload needs batch() or measure()');
+    }
+    workload.check?.();
+    return sample;
+  } finally {
+    workload.close?.();
+  }
+}

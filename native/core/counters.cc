@@ -1,0 +1,28 @@
+#include "core/counters.h"
+
+#include <cstring>
+
+namespace overlane {
+
+const CounterInfo kCounterInfo[kCounterCount] = {
+#define COUNTER(kind, name, about) {#kind, #name, about},
+#include "core/counters.def"
+#undef COUNTER
+};
+
+uint64_t Counters::total(Counter counter) const {
+  uint64_t sum = 0;
+  for (const CounterRow& row : rows_) sum += row.get(counter);
+  return sum;
+}
+
+int64_t Counters::imbalance() const {
+  uint64_t sum = total(Counter::rx_packets) + total(Counter::cloned) - total(Counter::tx_packets) -
+                 total(Counter::consumed);
+  for (size_t i = 0; i < kCounterCount; ++i) {
+    if (std::strcmp(kCounterInfo[i].kind, "drop") == 0) sum -= total(static_cast<Counter>(i));
+  }
+  return static_cast<int64_t>(sum);
+}
+
+}  // namespace overlane

@@ -1,0 +1,52 @@
+// Named counters, one row a port. Plain integers: a row is written by one worker and read between bursts.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/packet.h"
+#include "core/pool.h"
+
+namespace overlane {
+
+enum class Counter : uint8_t {
+#define COUNTER(kind, name, about) name,
+#include "core/counters.def"
+#undef COUNTER
+  count_
+};
+
+inline constexpr size_t kCounterCount = static_cast<size_t>(Counter::count_);
+
+struct CounterInfo {
+  const char* kind;
+  const char* name;
+  const char* about;
+};
+extern const CounterInfo kCounterInfo[kCounterCount];
+
+struct alignas(kCacheLine) CounterRow {
+  uint64_t values[kCounterCount] = {};
+  OVERLANE_INLINE void add(Counter counter, uint64_t n = 1) { values[static_cast<size_t>(counter)] += n; }
+  uint64_t get(Counter counter) const { return values[static_cast<size_t>(counter)]; }
+};
+
+class Counters {
+ public:
+  OVERLANE_INLINE CounterRow& port(uint32_t index) { return rows_[index]; }
+  const std::vector<CounterRow>& rows() const { return rows_; }
+  void resize(size_t ports) { rows_.resize(ports); }
+
+  OVERLANE_INLINE void drop(Packet* packet, Counter reason) {
+    rows_[packet->ingress].add(reason);
+    release(packet);
+  }
+  uint64_t total(Counter counter) const;
+  // received + cloned - transmitted - consumed - dropped: 0 whenever no packet is under way.
+  int64_t imbalance() const;
+
+ private:
+  std::vector<CounterRow> rows_;
+};
+
+}  // namespace overlane

@@ -1,0 +1,48 @@
+// A packet: one cache line of metadata in front of its buffer, with room before and after the frame.
+#pragma once
+
+#include <cstdint>
+
+#include "core/headers.h"
+#include "core/platform.h"
+#include "core/time.h"
+
+namespace overlane {
+
+class Pool;
+
+// Where a packet comes from or goes to: a local port, or a tunnel (one VTEP of one VNI).
+using Place = uint32_t;
+inline constexpr Place kTunnelBit = 0x800000;
+inline constexpr Place kPlaceMask = 0xffffff;
+inline constexpr Place kNowhere = kPlaceMask;
+OVERLANE_INLINE bool is_tunnel(Place place) { return place & kTunnelBit; }
+OVERLANE_INLINE uint32_t tunnel_index(Place place) { return place & (kTunnelBit - 1); }
+
+inline constexpr uint32_t kHeadroom = 128;  // two VXLAN/IPv6 stacks or one with ESP; a multiple of the cache line
+inline constexpr uint32_t kTailroom = 64;   // ESP padding and ICV; a proxied ND reply grows by 8
+
+struct alignas(kCacheLine) Packet {
+  uint8_t* data;
+  Pool* pool;
+  Nanos time;
+  uint32_t length;
+  uint32_t cut;  // bytes that a capture left out at the end
+  Headers headers;
+  Place source;
+  uint16_t ingress;  // port that received it, for its counters
+  uint16_t domain;
+
+  uint8_t* buffer() { return reinterpret_cast<uint8_t*>(this + 1); }
+  uint32_t headroom() { return static_cast<uint32_t>(data - buffer()); }
+};
+static_assert(sizeof(Packet) == kCacheLine);
+
+inline constexpr unsigned kMaxBurst = 256;
+
+struct Burst {
+  uint32_t count = 0;
+  Packet* packets[kMaxBurst];
+};
+
+}  // namespace overlane

@@ -1,0 +1,188 @@
+// Configuration of the dataplane, between bursts.
+#include <algorithm>
+
+#include "engine/dataplane.h"
+#include "stage/vxlan_encap.h"
+
+namespace overlane {
+
+namespace {
+
+// The first free slot of a table whose entries have `used`, from `first` on.
+template <typename Table>
+uint32_t free_slot(Table& table, uint32_t first) {
+  for (uint32_t i = first; i < table.size(); ++i) {
+    if (!table[i].used) return i;
+  }
+  table.emplace_back();
+  return static_cast<uint32_t>(std::max<size_t>(table.size() - 1, first));
+}
+
+template <typename Map, typename Key, typename Value>
+void put(Map& map, const Key& key, const Value& value) {
+  if (map.size() == map.capacity()) map.reserve(map.capacity() * 2);
+  *map.insert(key) = value;
+}
+
+template <typename T>
+void remove_value(std::vector<T>& from, T value) {
+  from.erase(std::remove(from.begin(), from.end(), value), from.end());
+}
+
+}  // namespace
+
+uint16_t Dataplane::add_underlay(const UnderlayOptions& options) {
+  const auto index = static_cast<uint16_t>(free_slot(context_.underlays, 0));
+  context_.underlays[index] = {true,          options.port, options.udp_port, options.ttl, options.send_checksum,
+                               options.verify_checksum, options.mtu,  options.local,    options.mac};
+  context_.carried[options.port].push_back(index);
+  context_.output.resize(ports_.size(), context_.underlays.size());
+  return index;
+}
+
+void Dataplane::remove_underlay(uint16_t underlay) {
+  remove_value(context_.carried[context_.underlays[underlay].carrier], underlay);
+  context_.underlays[underlay] = {};
+  context_.last_vtep = {};
+  std::vector<AddressKey> gone;
+  context_.next_hops.each([&](const AddressKey& key, const NextHop&) {
+    if (key.space == underlay) gone.push_back(key);
+  });
+  for (const AddressKey& key : gone) context_.next_hops.erase(key);
+}
+
+void Dataplane::set_next_hop(uint16_t underlay, IpAddress ip, Mac mac) {
+  put(context_.next_hops, AddressKey{ip, underlay}, NextHop{mac, true});
+  prepare_tunnels(underlay, ip);
+}
+
+void Dataplane::prepare_tunnels(uint16_t underlay, IpAddress vtep) {
+  for (Tunnel& tunnel : context_.tunnels) {
+    if (!tunnel.used || tunnel.underlay != underlay || tunnel.vtep != vtep) continue;
+    const NextHop* hop = context_.next_hops.find({vtep, underlay});
+    prepare_tunnel(tunnel, context_.domains[tunnel.domain], context_.underlays[underlay], hop ? hop->mac : 0);
+  }
+}
+
+uint16_t Dataplane::add_bridge(const BridgeOptions& options) {
+  const auto bridge = static_cast<uint16_t>(free_slot(bridges_, 0));
+  bridges_[bridge] = {true, options.port_fdb_limit, {}};
+  context_.fdb->set_bridge(bridge, options.fdb_limit);
+  for (const DomainOptions& wanted : options.domains) {
+    const auto index = static_cast<uint16_t>(free_slot(context_.domains, 1));
+    Domain& domain = context_.domains[index] = options.policy;
+    domain.used = true;
+    domain.bridge = bridge;
+    domain.vlan = wanted.vlan;
+    domain.vni = wanted.vni;
+    domain.underlay = options.underlay;
+    context_.fdb->set_domain(index, bridge, options.ageing);
+    bridges_[bridge].domains.push_back(index);
+    if (wanted.vni >= 0) {
+      put(context_.vnis, VniKey{options.underlay, static_cast<uint32_t>(wanted.vni)}, index);
+    }
+  }
+  return bridge;
+}
+
+void Dataplane::remove_bridge(uint16_t bridge) {
+  for (uint16_t i = 0; i < context_.members.size(); ++i) {
+    if (context_.members[i].bridge == bridge) detach(i);
+  }
+  for (uint32_t i = 0; i < context_.tunnels.size(); ++i) {
+    Tunnel& tunnel = context_.tunnels[i];
+    if (tunnel.used && context_.domains[tunnel.domain].bridge == bridge) remove_tunnel(i);
+  }
+  for (uint16_t index : bridges_[bridge].domains) {
+    Domain& domain = context_.domains[index];
+    context_.fdb->erase_if([index](FdbKey key, Place) { return fdb_domain(key) == index; });
+    context_.neighbors.erase_domain(index);
+    if (domain.vni >= 0) context_.vnis.erase({domain.underlay, static_cast<uint32_t>(domain.vni)});
+    domain = {};
+  }
+  context_.last_vtep = {};
+  bridges_[bridge] = {};
+}
+
+void Dataplane::attach(uint16_t bridge, uint16_t port, const AttachOptions& options) {
+  Member& member = context_.members[port];
+  member = {bridge, kNoDomain, options.isolated, options.learning, {}};
+  const bool mapped = std::any_of(bridges_[bridge].domains.begin(), bridges_[bridge].domains.end(),
+                                  [&](uint16_t index) { return context_.domains[index].vlan != kNoVlan; });
+  if (mapped) member.vlans.assign(4096, kNoDomain);
+  for (uint16_t index : bridges_[bridge].domains) {
+    Domain& domain = context_.domains[index];
+    domain.ports.push_back(port);
+    if (domain.vlan == kNoVlan) {
+      member.untagged = index;
+    } else {
+      member.vlans[domain.vlan] = index;
+    }
+  }
+  context_.fdb->set_place(port, bridge, options.fdb_limit);
+}
+
+void Dataplane::detach(uint16_t port) {
+  Member& member = context_.members[port];
+  if (member.bridge == kNoBridge) return;
+  for (uint16_t index : bridges_[member.bridge].domains) remove_value(context_.domains[index].ports, port);
+  context_.fdb->remove_place(port);
+  member = {};
+}
+
+uint16_t Dataplane::domain_of(uint16_t bridge, uint16_t vlan) const {
+  for (uint16_t index : bridges_[bridge].domains) {
+    if (context_.domains[index].vlan == vlan) return index;
+  }
+  return kNoDomain;
+}
+
+Place Dataplane::tunnel_to(uint16_t domain, IpAddress vtep) {
+  const uint32_t* index = context_.vteps.find({vtep, domain});
+  return index == nullptr ? kNowhere : kTunnelBit | *index;
+}
+
+Place Dataplane::add_vtep(uint16_t domain, IpAddress vtep, bool flood) {
+  Place place = tunnel_to(domain, vtep);
+  Domain& of = context_.domains[domain];
+  if (place == kNowhere) {
+    const uint32_t index = free_slot(context_.tunnels, 0);
+    Tunnel& tunnel = context_.tunnels[index];
+    tunnel = {};
+    tunnel.used = true;
+    tunnel.domain = domain;
+    tunnel.underlay = of.underlay;
+    tunnel.vtep = vtep;
+    place = kTunnelBit | index;
+    put(context_.vteps, AddressKey{vtep, domain}, index);
+    context_.fdb->set_place(place, of.bridge, bridges_[of.bridge].port_fdb_limit);
+    const NextHop* hop = context_.next_hops.find({vtep, of.underlay});
+    prepare_tunnel(tunnel, of, context_.underlays[of.underlay], hop ? hop->mac : 0);
+  }
+  if (flood && std::find(of.replicate.begin(), of.replicate.end(), place) == of.replicate.end()) {
+    of.replicate.push_back(place);
+  }
+  return place;
+}
+
+void Dataplane::remove_vtep(uint16_t domain, IpAddress vtep) {
+  const Place place = tunnel_to(domain, vtep);
+  if (place != kNowhere) remove_tunnel(tunnel_index(place));
+}
+
+void Dataplane::remove_tunnel(uint32_t index) {
+  Tunnel& tunnel = context_.tunnels[index];
+  const Place place = kTunnelBit | index;
+  remove_value(context_.domains[tunnel.domain].replicate, place);
+  context_.fdb->remove_place(place);
+  context_.vteps.erase({tunnel.vtep, tunnel.domain});
+  context_.last_vtep = {};
+  tunnel = {};
+}
+
+bool Dataplane::add_neighbor(uint16_t domain, IpAddress ip, Mac mac) {
+  context_.misses.forget(domain, ip);
+  return context_.neighbors.set(domain, ip, mac);
+}
+
+}  // namespace overlane

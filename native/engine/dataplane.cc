@@ -1,0 +1,100 @@
+#include "engine/dataplane.h"
+
+#include <algorithm>
+
+#include "engine/pipeline.h"
+
+namespace overlane {
+
+Dataplane::Dataplane(const DataplaneOptions& options)
+    : context_(options.fdb, options.fdb_entries, options.neighbor_entries, options.small_packets,
+               options.large_packets, options.seed),
+      burst_(options.burst) {
+  context_.domains.resize(1);  // kNoDomain
+}
+
+uint16_t Dataplane::add_port(std::unique_ptr<Port> port, uint32_t mtu) {
+  const auto index = static_cast<uint16_t>(ports_.size());
+  constexpr uint32_t kEthernetAndTag = 18;
+  ports_.push_back(std::move(port));
+  context_.counters.resize(ports_.size());
+  context_.members.resize(ports_.size());
+  context_.carried.resize(ports_.size());
+  context_.output.resize(ports_.size(), context_.underlays.size());
+  context_.output.set_port(index, ports_[index].get(), mtu + kEthernetAndTag);
+  return index;
+}
+
+void Dataplane::remove_port(uint16_t port) {
+  detach(port);
+  ports_[port]->flush();
+  context_.output.set_port(port, nullptr, 0);
+  ports_[port].reset();
+}
+
+void Dataplane::set_clock(Nanos now) {
+  context_.now = std::max(context_.now, now);  // a capture out of order does not turn back the clock
+  context_.tick = tick_of(context_.now);
+}
+
+// The input to serve next: one that is due whenever asked, else the one due first. kMaxPorts: none by `until`.
+uint16_t Dataplane::pick_input(Nanos until, Nanos& next_other) const {
+  uint16_t best = kMaxPorts;
+  Nanos due = kNever;
+  next_other = kNever;
+  for (uint16_t i = 0; i < ports_.size(); ++i) {
+    if (!ports_[i]) continue;
+    const Nanos at = ports_[i]->next_due();
+    if (at == kNever || at > until) continue;
+    if (best == kMaxPorts || at < due) {
+      if (best != kMaxPorts) next_other = std::min(next_other, due);
+      due = at;
+      best = i;
+    } else {
+      next_other = std::min(next_other, at);
+    }
+  }
+  return best;
+}
+
+uint64_t Dataplane::run(Nanos now, uint64_t max_packets) {
+  const Nanos until = now == kFollow ? kNever - 1 : now;
+  if (now != kFollow) set_clock(now);
+  uint64_t received = 0;
+  uint32_t turn = 0;  // inputs that are always due take turns
+  while (received < max_packets) {
+    Nanos next_other;
+    uint16_t index = pick_input(until, next_other);
+    if (index == kMaxPorts) break;
+    if (ports_[index]->next_due() == Port::kNow) {
+      for (size_t i = 0; i < ports_.size(); ++i) {
+        const auto candidate = static_cast<uint16_t>((turn + i) % ports_.size());
+        if (!ports_[candidate] || ports_[candidate]->next_due() != Port::kNow) continue;
+        index = candidate;
+        turn = candidate + 1u;
+        break;
+      }
+    } else if (now == kFollow) {
+      set_clock(ports_[index]->next_due());
+    }
+    const uint32_t spare = std::max(1u, context_.pools.small().available() / 2);  // half stays for copies
+    const auto wanted = static_cast<uint32_t>(std::min<uint64_t>(std::min(burst_, spare), max_packets - received));
+    CounterRow& row = context_.counters.port(index);
+    const uint64_t refused_before = row.get(Counter::drop_oversize);
+    scratch_.count = ports_[index]->receive(scratch_.packets, wanted, context_.now, std::min(until, next_other),
+                                            context_.pools, row);
+    const uint64_t taken = scratch_.count + row.get(Counter::drop_oversize) - refused_before;
+    if (taken == 0) break;  // the pool is empty
+    received += taken;
+    carry(scratch_, index, context_);
+  }
+  return received;
+}
+
+void Dataplane::flush() {
+  for (auto& port : ports_) {
+    if (port) port->flush();
+  }
+}
+
+}  // namespace overlane

@@ -1,0 +1,114 @@
+// The dataplane as the control plane sees it: ports, underlays, bridges, tables, and a run of bursts between changes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "port/port.h"
+#include "stage/context.h"
+
+namespace overlane {
+
+struct DataplaneOptions {
+  FdbKind fdb = FdbKind::bucket;
+  uint32_t burst = 64;  // 1 to kMaxBurst
+  uint32_t fdb_entries = 131072;
+  uint32_t neighbor_entries = 65536;
+  uint32_t small_packets = 4096;
+  uint32_t large_packets = 64;
+  uint64_t seed = 0;
+};
+
+struct DomainOptions {
+  uint16_t vlan = kNoVlan;
+  int32_t vni = -1;
+};
+
+struct BridgeOptions {
+  uint16_t underlay = kNoUnderlay;
+  std::vector<DomainOptions> domains;
+  Domain policy;  // the flags are taken, the rest is filled in
+  Tick ageing = 0;
+  uint32_t fdb_limit = 0;
+  uint32_t port_fdb_limit = 0;
+};
+
+struct AttachOptions {
+  bool isolated = false;
+  bool learning = true;
+  uint32_t fdb_limit = 0;
+};
+
+struct UnderlayOptions {
+  uint16_t port = 0;
+  uint16_t udp_port = 0;
+  uint8_t ttl = 64;
+  bool send_checksum = false;
+  bool verify_checksum = false;
+  uint32_t mtu = 0;
+  IpAddress local;
+  Mac mac = 0;
+};
+
+// Arguments are valid already (the TypeScript side checked them); false means that a table is full.
+class Dataplane {
+ public:
+  static constexpr uint32_t kMaxPorts = 0xfffe;
+
+  explicit Dataplane(const DataplaneOptions& options);
+
+  uint16_t add_port(std::unique_ptr<Port> port, uint32_t mtu);
+  void remove_port(uint16_t port);
+  Port* port(uint16_t index) { return ports_[index].get(); }
+
+  uint16_t add_underlay(const UnderlayOptions& options);
+  void remove_underlay(uint16_t underlay);
+  void set_next_hop(uint16_t underlay, IpAddress ip, Mac mac);
+
+  uint16_t add_bridge(const BridgeOptions& options);
+  void remove_bridge(uint16_t bridge);
+  void attach(uint16_t bridge, uint16_t port, const AttachOptions& options);
+  void detach(uint16_t port);
+
+  // kNoDomain when the bridge has no such VLAN (kNoVlan: the untagged domain).
+  uint16_t domain_of(uint16_t bridge, uint16_t vlan) const;
+  Place add_vtep(uint16_t domain, IpAddress vtep, bool flood);
+  void remove_vtep(uint16_t domain, IpAddress vtep);
+  // kNowhere when the domain does not know that VTEP.
+  Place tunnel_to(uint16_t domain, IpAddress vtep);
+  bool add_fdb(uint16_t domain, Mac mac, Place place) { return context_.fdb->set_static(fdb_key(domain, mac), place); }
+  bool remove_fdb(uint16_t domain, Mac mac) { return context_.fdb->erase(fdb_key(domain, mac)); }
+  bool add_neighbor(uint16_t domain, IpAddress ip, Mac mac);
+  bool remove_neighbor(uint16_t domain, IpAddress ip) { return context_.neighbors.erase(domain, ip); }
+
+  // Carries bursts until no input is due or `max_packets` were received; returns how many were. now kFollow: the
+  // clock is that of the captures.
+  static constexpr Nanos kFollow = -1;
+  uint64_t run(Nanos now, uint64_t max_packets);
+  void flush();
+  Nanos now() const { return context_.now; }
+
+  const Context& context() const { return context_; }
+  Context& context() { return context_; }
+
+ private:
+  struct BridgeState {
+    bool used = false;
+    uint32_t port_fdb_limit = 0;
+    std::vector<uint16_t> domains;
+  };
+
+  uint16_t pick_input(Nanos until, Nanos& next_other) const;
+  void set_clock(Nanos now);
+  void prepare_tunnels(uint16_t underlay, IpAddress vtep);
+  void remove_tunnel(uint32_t index);
+
+  Context context_;
+  uint32_t burst_;
+  std::vector<std::unique_ptr<Port>> ports_;
+  std::vector<BridgeState> bridges_;
+  Burst scratch_;
+};
+
+}  // namespace overlane

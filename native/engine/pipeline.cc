@@ -1,0 +1,91 @@
+#include "engine/pipeline.h"
+
+#include "stage/bridge.h"
+#include "stage/parse.h"
+#include "stage/proxy_arp.h"
+#include "stage/vlan_tag.h"
+#include "stage/vxlan_decap.h"
+
+namespace overlane {
+
+namespace {
+
+constexpr uint32_t kAgeSlots = 16;  // a burst; the lookups do not depend on it, an expired entry is no entry
+
+void arrive(Burst& burst, uint16_t port, CounterRow& row) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    packet->ingress = port;
+    packet->source = port;
+    bytes += packet->length;
+  }
+  row.add(Counter::rx_packets, burst.count);
+  row.add(Counter::rx_bytes, bytes);
+}
+
+// The domain of a tagged or untagged frame on a bridge with a VLAN map; kNoDomain when it maps to none.
+uint16_t mapped_domain(Packet& packet, const Member& member) {
+  const Headers& h = packet.headers;
+  if (!(h.flags & kTagged)) return member.untagged;
+  if (load_be16(packet.data + 12) != ether_type::kVlan) return kNoDomain;
+  if (h.vlan != 0) return member.vlans[h.vlan];
+  pop_vlan_tag(packet);  // a priority tag: the frame belongs to no VLAN (IEEE 802.1Q, 6.9)
+  return member.untagged;
+}
+
+void assign_domains(Burst& burst, const Member& member, Context& context) {
+  if (OVERLANE_LIKELY(member.vlans.empty())) {
+    for (uint32_t i = 0; i < burst.count; ++i) burst.packets[i]->domain = member.untagged;
+    return;
+  }
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    packet->domain = mapped_domain(*packet, member);
+    if (packet->domain == kNoDomain) {
+      context.counters.drop(packet, Counter::drop_vlan_unknown);
+    } else {
+      burst.packets[kept++] = packet;
+    }
+  }
+  burst.count = kept;
+}
+
+// What came out of a tunnel gets the tag that its VLAN has on the ports.
+void restore_tags(Burst& burst, const Context& context) {
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    const uint16_t vlan = context.domains[packet->domain].vlan;
+    if (OVERLANE_UNLIKELY(vlan != kNoVlan)) push_vlan_tag(*packet, vlan);
+  }
+}
+
+void drop_all(Burst& burst, Counter reason, Counters& counters) {
+  for (uint32_t i = 0; i < burst.count; ++i) counters.drop(burst.packets[i], reason);
+  burst.count = 0;
+}
+
+}  // namespace
+
+void carry(Burst& burst, uint16_t port, Context& context) {
+  CounterRow& row = context.counters.port(port);
+  arrive(burst, port, row);
+  parse(burst, context.counters);
+  const Member& member = context.members[port];
+  if (member.bridge != kNoBridge) {
+    assign_domains(burst, member, context);
+  } else if (!context.carried[port].empty()) {
+    vxlan_decap(burst, port, context);
+    parse(burst, context.counters);
+    restore_tags(burst, context);
+  } else {
+    drop_all(burst, Counter::drop_no_receiver, context.counters);
+  }
+  proxy_arp(burst, context);
+  bridge(burst, context);
+  context.fdb->age(context.tick, kAgeSlots, row);
+  context.output.flush(context);
+}
+
+}  // namespace overlane

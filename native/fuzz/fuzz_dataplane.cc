@@ -1,0 +1,114 @@
+// Any bytes through parse -> bridge -> encap -> decap. The first byte says where the frame enters: a container port,
+// or the wire as it is, or the wire behind headers that are right. What comes out on the wire of one side goes into the
+// other. After every input the accounting must balance and every packet be back in its pool.
+#include <cstdlib>
+#include <memory>
+
+#include "engine/dataplane.h"
+#include "port/memory.h"
+#include "stage/columns.h"
+
+using namespace overlane;
+
+namespace {
+
+struct Side {
+  explicit Side(uint8_t self, uint8_t peer, bool v6) : dataplane(options()) {
+    container = add(add_memory());
+    second = add(add_memory());
+    wire = add(add_memory());
+    UnderlayOptions u;
+    u.port = wire;
+    u.udp_port = 4789;
+    u.mtu = 65535;
+    u.mac = 0x020000000000 | self << 1;
+    u.local = address(self, v6);
+    u.send_checksum = v6;
+    u.verify_checksum = v6;
+    const uint16_t underlay = dataplane.add_underlay(u);
+    dataplane.set_next_hop(underlay, address(peer, v6), 0x02);
+    BridgeOptions b;
+    b.underlay = underlay;
+    b.domains = {{kNoVlan, 4097}, {100, 5000}};
+    b.ageing = 1000;
+    b.fdb_limit = b.port_fdb_limit = 64;
+    b.policy.proxy_arp = b.policy.arp_snooping = b.policy.learn_remote = true;
+    bridge = dataplane.add_bridge(b);
+    dataplane.attach(bridge, container, {false, true, 32});
+    dataplane.attach(bridge, second, {true, true, 32});
+    for (uint16_t vlan : {kNoVlan, uint16_t{100}}) {
+      dataplane.add_vtep(dataplane.domain_of(bridge, vlan), address(peer, v6), true);
+    }
+    const uint8_t known[4] = {10, 99, 0, 4};
+    dataplane.add_neighbor(dataplane.domain_of(bridge, kNoVlan), IpAddress::v4(known), 0x0400630a4202);
+  }
+
+  static DataplaneOptions options() {
+    DataplaneOptions o;
+    o.fdb_entries = 128;
+    o.neighbor_entries = 64;
+    o.small_packets = 32;
+    o.large_packets = 8;
+    return o;
+  }
+  static IpAddress address(uint8_t last, bool v6) {
+    const uint8_t four[4] = {192, 168, 77, last};
+    uint8_t sixteen[16] = {0xfd};
+    sixteen[15] = last;
+    return v6 ? IpAddress::v6(sixteen) : IpAddress::v4(four);
+  }
+  std::unique_ptr<MemoryPort> add_memory() { return std::make_unique<MemoryPort>(MemoryPort::Options{1 << 20, false, false}); }
+  uint16_t add(std::unique_ptr<MemoryPort> port) {
+    memory.push_back(port.get());
+    return dataplane.add_port(std::move(port), 65535);
+  }
+  void settle(Nanos now) {
+    dataplane.run(now, UINT64_MAX);
+    const Context& c = dataplane.context();
+    if (c.counters.imbalance() != 0) abort();
+    if (c.pools.small().available() != c.pools.small().size()) abort();
+    if (c.pools.large().available() != c.pools.large().size()) abort();
+  }
+
+  Dataplane dataplane;
+  std::vector<MemoryPort*> memory;
+  uint16_t container, second, wire, bridge;
+};
+
+void move_wire(Side& from, Side& to, Nanos now) {
+  auto& queue = from.memory[from.wire]->drained();
+  for (const auto& frame : queue.frames) {
+    to.memory[to.wire]->inject(queue.bytes.data() + frame.offset, frame.length);
+  }
+  queue.clear();
+  to.settle(now);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static Side left4(1, 2, false), right4(2, 1, false), left6(1, 2, true), right6(2, 1, true);
+  static Nanos now = 0;
+  if (size < 1) return 0;
+  now += 1'000'000;
+  const uint8_t mode = data[0];
+  ++data, --size;
+  Side& left = mode & 1 ? left6 : left4;
+  Side& right = mode & 1 ? right6 : right4;
+  const uint16_t enter = mode & 2 ? left.wire : mode & 4 ? left.second : left.container;
+  left.memory[enter]->inject(data, static_cast<uint32_t>(size));
+  left.settle(now);
+  move_wire(left, right, now);
+  move_wire(right, left, now);
+  for (Side* side : {&left, &right}) {
+    side->memory[side->container]->drained().clear();
+    side->memory[side->second]->drained().clear();
+    side->memory[side->wire]->drained().clear();
+    side->dataplane.context().misses.take();
+  }
+  static std::vector<uint8_t> columns(columns_bytes(1));
+  const uint32_t offset = 0;
+  const auto length = static_cast<uint32_t>(size);
+  ColumnWriter(columns.data(), 1).write(data, &offset, &length, 1);
+  return 0;
+}

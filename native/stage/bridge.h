@@ -1,0 +1,11 @@
+// bridge: learns sources, looks up destinations, forwards or floods.
+#pragma once
+
+#include "stage/context.h"
+
+namespace overlane {
+
+// Takes the whole burst over. Every packet has been parsed and has its domain, its source place and its ingress port.
+void bridge(Burst& burst, Context& context);
+
+}  // namespace overlane

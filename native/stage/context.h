@@ -1,0 +1,118 @@
+// What the stages of one worker share: the configuration as tables, the state, and where packets go next.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/counters.h"
+#include "core/pool.h"
+#include "stage/output.h"
+#include "table/fdb.h"
+#include "table/neighbor.h"
+
+namespace overlane {
+
+inline constexpr uint16_t kNoBridge = 0xffff;
+inline constexpr uint16_t kNoUnderlay = 0xffff;
+inline constexpr uint16_t kNoDomain = 0;  // domains count from 1, so that no FDB key is 0
+
+struct Member {  // what a port is to a bridge
+  uint16_t bridge = kNoBridge;
+  uint16_t untagged = kNoDomain;
+  bool isolated = false;
+  bool learning = true;
+  std::vector<uint16_t> vlans;  // domain by VID; empty: the bridge has no VLAN map
+};
+
+struct Domain {  // one broadcast domain: a bridge, or one mapped VLAN of it
+  bool used = false;
+  uint16_t bridge = kNoBridge;
+  uint16_t vlan = kNoVlan;  // tag taken off towards VTEPs and put back towards ports
+  uint16_t underlay = kNoUnderlay;
+  int32_t vni = -1;
+  bool proxy_arp = false;
+  bool arp_snooping = false;
+  bool learning = true;
+  bool learn_remote = false;
+  bool flood_unknown = true;
+  bool flood_broadcast = true;
+  bool flood_multicast = true;
+  bool flood_miss = true;
+  std::vector<uint16_t> ports;
+  std::vector<Place> replicate;  // tunnels that get a copy of what is flooded
+};
+
+struct Tunnel {  // one VTEP of one domain, with the outer headers ready to be stored
+  bool used = false;
+  bool resolved = false;  // the next hop's MAC is in the header
+  uint16_t domain = kNoDomain;
+  uint16_t underlay = kNoUnderlay;
+  IpAddress vtep;
+  uint64_t pseudo_sum = 0;   // UDP pseudo-header without the length
+  uint64_t ipv4_sum = 0;     // IPv4 header without length, TOS and checksum
+  alignas(kCacheLine) uint8_t header[128];  // outer headers, ending at the last byte
+};
+
+struct Underlay {
+  bool used = false;
+  uint16_t carrier = 0;  // the port
+  uint16_t udp_port = 0;
+  uint8_t ttl = 64;
+  bool send_checksum = false;
+  bool verify_checksum = false;
+  uint32_t mtu = 0;
+  IpAddress local;
+  Mac mac = 0;
+};
+
+struct VniKey {
+  uint32_t underlay;
+  uint32_t vni;
+  bool operator==(const VniKey&) const = default;
+  uint64_t hash(uint64_t seed) const { return hash64(uint64_t{underlay} << 32 | vni, seed); }
+};
+
+struct NextHop {
+  Mac mac = 0;
+  bool is_static = false;
+};
+
+struct LastVtep {  // most packets come from the VTEP that the one before came from
+  IpAddress source;
+  uint32_t vni = UINT32_MAX;
+  uint16_t underlay = kNoUnderlay;
+  uint32_t tunnel = 0;
+};
+
+struct Context {
+  Context(FdbKind kind, uint32_t fdb_entries, uint32_t neighbor_entries, uint32_t small, uint32_t large, uint64_t seed)
+      : pools(small, large),
+        fdb(make_fdb(kind, fdb_entries, seed)),
+        neighbors(neighbor_entries, seed),
+        misses(seed),
+        vnis(16, seed),
+        vteps(16, seed),
+        next_hops(16, seed) {}
+
+  Pools pools;
+  Counters counters;
+  std::unique_ptr<Fdb> fdb;
+  NeighborTable neighbors;
+  MissQueue misses;
+  Output output;
+
+  std::vector<Member> members;  // by port
+  std::vector<Domain> domains;
+  std::vector<Underlay> underlays;
+  std::vector<std::vector<uint16_t>> carried;  // by port: the underlays that it carries
+  std::vector<Tunnel> tunnels;
+  FlatMap<VniKey, uint16_t> vnis;             // -> domain
+  FlatMap<AddressKey, uint32_t> vteps;        // in a domain -> tunnel
+  FlatMap<AddressKey, NextHop> next_hops;     // in an underlay -> MAC
+  LastVtep last_vtep;
+  Nanos now = 0;
+  Tick tick = 0;
+};
+
+}  // namespace overlane

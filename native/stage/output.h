@@ -1,0 +1,63 @@
+// Packets on their way out, gathered by port and by underlay, so that each is handed a burst.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/packet.h"
+
+namespace overlane {
+
+class Port;
+struct Context;
+
+class Output {
+ public:
+  // Takes the packet over; sends the lane when it is full.
+  OVERLANE_INLINE void to_port(uint16_t port, Packet* packet, Context& context) {
+    Burst& burst = push(ports_[port], port, touched_ports_, packet);
+    if (OVERLANE_UNLIKELY(burst.count == kMaxBurst)) transmit(port, burst, context);
+  }
+  OVERLANE_INLINE void to_tunnel(Place tunnel, uint16_t underlay, Packet* packet, Context& context) {
+    packet->source = tunnel;  // from here on it says where to
+    Burst& burst = push(underlays_[underlay], underlay, touched_underlays_, packet);
+    if (OVERLANE_UNLIKELY(burst.count == kMaxBurst)) encapsulate(underlay, burst, context);
+  }
+  // Sends everything; called at the end of every burst.
+  void flush(Context& context);
+
+  // Configuration, between bursts.
+  void resize(size_t ports, size_t underlays);
+  void set_port(uint16_t index, Port* port, uint32_t longest) { links_[index] = {port, longest}; }
+
+ private:
+  struct Link {
+    Port* port = nullptr;
+    uint32_t longest = 0;
+  };
+
+  struct Lane {
+    bool touched = false;
+    Burst burst;
+  };
+
+  OVERLANE_INLINE Burst& push(Lane& lane, uint16_t index, std::vector<uint16_t>& touched, Packet* packet) {
+    if (!lane.touched) {
+      lane.touched = true;
+      touched.push_back(index);
+    }
+    lane.burst.packets[lane.burst.count++] = packet;
+    return lane.burst;
+  }
+  void encapsulate(uint16_t underlay, Burst& burst, Context& context);
+  void transmit(uint16_t port, Burst& burst, Context& context);
+
+  std::vector<Link> links_;
+  std::vector<Lane> ports_;
+  std::vector<Lane> underlays_;
+  std::vector<uint16_t> touched_ports_;
+  std::vector<uint16_t> touched_underlays_;
+};
+
+}  // namespace overlane

@@ -1,0 +1,161 @@
+#include "stage/vxlan_decap.h"
+
+#include "stage/vxlan_encap.h"
+#include "wire/checksum.h"
+#include "wire/ethernet.h"
+#include "wire/ipv4.h"
+#include "wire/ipv6.h"
+#include "wire/udp.h"
+#include "wire/vxlan.h"
+
+namespace overlane {
+
+namespace {
+
+constexpr Counter kFine = Counter::count_;
+
+// The outer header as decap sees it.
+struct Outer {
+  const uint8_t* ip;
+  IpAddress source;
+  uint16_t underlay = kNoUnderlay;
+  uint8_t ecn;
+};
+
+OVERLANE_INLINE Counter match_underlay(const Packet& packet, uint16_t carrier, const Context& context, Outer& outer) {
+  const Headers& h = packet.headers;
+  if (h.ip_version == 0) return Counter::drop_underlay_other;
+  outer.ip = packet.data + h.l3;
+  IpAddress destination;
+  if (OVERLANE_LIKELY(h.ip_version == 4)) {
+    outer.source = IpAddress::v4(outer.ip + 12);
+    destination = IpAddress::v4(outer.ip + 16);
+    outer.ecn = outer.ip[1] & ecn::kMask;
+  } else {
+    outer.source = IpAddress::v6(outer.ip + 8);
+    destination = IpAddress::v6(outer.ip + 24);
+    outer.ecn = outer.ip[1] >> 4 & ecn::kMask;
+  }
+  bool local = false;
+  for (uint16_t index : context.carried[carrier]) {
+    const Underlay& underlay = context.underlays[index];
+    if (underlay.local != destination) continue;
+    local = true;
+    if (h.payload == 0 || load_be16(packet.data + h.l4 + 2) != underlay.udp_port) continue;
+    outer.underlay = index;
+    break;
+  }
+  if (!local) return Counter::drop_underlay_other;
+  if (OVERLANE_UNLIKELY(h.status != ParseStatus::ok)) return Counter::drop_underlay_malformed;
+  if (h.protocol != ip_protocol::kUdp) return Counter::drop_underlay_other;
+  if (OVERLANE_UNLIKELY(h.flags & kFragment)) return Counter::drop_underlay_fragment;
+  return outer.underlay == kNoUnderlay ? Counter::drop_underlay_other : kFine;
+}
+
+OVERLANE_NOINLINE bool udp_checksum_holds(const Packet& packet, const Outer& outer) {
+  const uint8_t* udp = packet.data + packet.headers.l4;
+  if (load<uint16_t>(udp + 6) == 0) return true;
+  const uint32_t length = packet.headers.end - packet.headers.l4;
+  const uint64_t pseudo = packet.headers.ip_version == 4
+                              ? checksum_pseudo_ipv4(outer.ip + 12, outer.ip + 16, ip_protocol::kUdp, length)
+                              : checksum_pseudo_ipv6(outer.ip + 8, outer.ip + 24, ip_protocol::kUdp, length);
+  return checksum_fold(checksum_add(udp, length, pseudo)) == 0xffff;
+}
+
+OVERLANE_INLINE bool checksums_hold(const Packet& packet, const Outer& outer, const Context& context) {
+  if (packet.headers.ip_version == 4) {
+    const bool plain = outer.ip[0] == 0x45;
+    const uint16_t sum =
+        OVERLANE_LIKELY(plain) ? checksum_ipv4(outer.ip) : checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4));
+    if (OVERLANE_UNLIKELY(sum != 0xffff)) return false;
+  }
+  return OVERLANE_LIKELY(!context.underlays[outer.underlay].verify_checksum) || udp_checksum_holds(packet, outer);
+}
+
+// The tunnel of (underlay, VNI, source), by way of the one found last.
+OVERLANE_INLINE Counter find_tunnel(const Outer& outer, uint32_t vni, Context& context, uint32_t& tunnel) {
+  LastVtep& last = context.last_vtep;
+  if (OVERLANE_LIKELY(last.source == outer.source && last.vni == vni && last.underlay == outer.underlay)) {
+    tunnel = last.tunnel;
+    return kFine;
+  }
+  const uint16_t* domain = context.vnis.find({outer.underlay, vni});
+  if (domain == nullptr) return Counter::drop_vni_unknown;
+  const uint32_t* found = context.vteps.find({outer.source, *domain});
+  if (found == nullptr) return Counter::drop_vtep_unknown;
+  tunnel = *found;
+  last = {outer.source, vni, outer.underlay, tunnel};
+  return kFine;
+}
+
+// The next hop towards a VTEP is where its packets come from, until the control plane says otherwise.
+OVERLANE_NOINLINE void resolve(const Packet& packet, uint32_t index, Context& context) {
+  Tunnel& tunnel = context.tunnels[index];
+  prepare_tunnel(tunnel, context.domains[tunnel.domain], context.underlays[tunnel.underlay],
+                 source_mac(packet.data));
+}
+
+// RFC 6040, section 4.2: congestion met outside is told to the inner packet.
+OVERLANE_NOINLINE bool carry_congestion(uint8_t* frame, uint32_t length) {
+  uint16_t type = load_be16(frame + 12);
+  uint32_t at = sizeof(Ethernet);
+  for (unsigned tags = 0; tags < kMaxVlanTags && is_vlan_tag(type) && length >= at + 4; ++tags, at += 4) {
+    type = load_be16(frame + at + 2);
+  }
+  uint8_t* ip = frame + at;
+  if (type == ether_type::kIpv4 && length >= at + sizeof(Ipv4)) {
+    if ((ip[1] & ecn::kMask) == ecn::kNotCapable) return false;
+    const uint16_t before = load<uint16_t>(ip);
+    ip[1] |= ecn::kCongestion;
+    store(ip + 10, checksum_update(load<uint16_t>(ip + 10), before, load<uint16_t>(ip)));
+  } else if (type == ether_type::kIpv6 && length >= at + sizeof(Ipv6)) {
+    if ((ip[1] >> 4 & ecn::kMask) == ecn::kNotCapable) return false;
+    ip[1] |= ecn::kCongestion << 4;
+  }
+  return true;
+}
+
+OVERLANE_INLINE Counter decap_one(Packet& packet, uint16_t carrier, Context& context) {
+  Outer outer;
+  const Counter other = match_underlay(packet, carrier, context, outer);
+  if (OVERLANE_UNLIKELY(other != kFine)) return other;
+  if (OVERLANE_UNLIKELY(!checksums_hold(packet, outer, context))) return Counter::drop_underlay_checksum;
+  const uint8_t* udp = packet.data + packet.headers.l4;
+  const uint32_t udp_length = load_be16(udp + 4);
+  const uint32_t payload_end = udp_length == 0 ? packet.headers.end : packet.headers.l4 + udp_length;
+  const uint32_t inner = packet.headers.payload + sizeof(Vxlan);
+  if (OVERLANE_UNLIKELY(payload_end < inner + sizeof(Ethernet))) return Counter::drop_vxlan_truncated;
+  const auto& header = *reinterpret_cast<const Vxlan*>(udp + sizeof(Udp));
+  if (OVERLANE_UNLIKELY(!(header.flags & vxlan::kValidVni))) return Counter::drop_vxlan_flags;
+  uint32_t tunnel;
+  const Counter unknown = find_tunnel(outer, header.vni, context, tunnel);
+  if (OVERLANE_UNLIKELY(unknown != kFine)) return unknown;
+  if (OVERLANE_UNLIKELY(!context.tunnels[tunnel].resolved)) resolve(packet, tunnel, context);
+  packet.data += inner;
+  packet.length = payload_end - inner;
+  packet.domain = context.tunnels[tunnel].domain;
+  packet.source = kTunnelBit | tunnel;
+  if (OVERLANE_UNLIKELY(outer.ecn == ecn::kCongestion) && !carry_congestion(packet.data, packet.length)) {
+    return Counter::drop_ecn;
+  }
+  return kFine;
+}
+
+}  // namespace
+
+void vxlan_decap(Burst& burst, uint16_t carrier, Context& context) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    const Counter reason = decap_one(*packet, carrier, context);
+    if (OVERLANE_LIKELY(reason == kFine)) {
+      burst.packets[kept++] = packet;
+    } else {
+      context.counters.drop(packet, reason);
+    }
+  }
+  context.counters.port(carrier).add(Counter::decapsulated, kept);
+  burst.count = kept;
+}
+
+}  // namespace overlane

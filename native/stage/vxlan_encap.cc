@@ -1,0 +1,158 @@
+#include "stage/vxlan_encap.h"
+
+#include <cstddef>
+#include <cstring>
+
+#include "stage/vlan_tag.h"
+#include "wire/checksum.h"
+#include "wire/ethernet.h"
+#include "wire/ipv4.h"
+#include "wire/ipv6.h"
+#include "wire/udp.h"
+#include "wire/vxlan.h"
+
+namespace overlane {
+
+namespace {
+
+struct OuterV4 {
+  Ethernet ethernet;
+  Ipv4 ip;
+  Udp udp;
+  Vxlan vxlan;
+};
+static_assert(sizeof(OuterV4) == 50);
+
+struct OuterV6 {
+  Ethernet ethernet;
+  Ipv6 ip;
+  Udp udp;
+  Vxlan vxlan;
+};
+static_assert(sizeof(OuterV6) == 70);
+
+constexpr uint32_t kTunnelHeader = sizeof(Udp) + sizeof(Vxlan);
+
+// RFC 6040, section 4.1 (compatibility with decapsulators that know only RFC 3168: CE becomes ECT(0), as Linux does).
+OVERLANE_INLINE uint8_t outer_ecn(const Packet& packet) {
+  const uint8_t* ip = packet.data + packet.headers.l3;
+  uint8_t inner = 0;
+  if (packet.headers.ip_version == 4) inner = ip[1] & ecn::kMask;
+  if (packet.headers.ip_version == 6) inner = ip[1] >> 4 & ecn::kMask;
+  return inner == ecn::kCongestion ? ecn::kCapable0 : inner;
+}
+
+OVERLANE_INLINE uint16_t source_port(const Packet& packet) {
+  return vxlan::kSourcePortBase | (packet.headers.flow_hash & vxlan::kSourcePortMask);
+}
+
+// The UDP checksum over what follows the IP header; 0 stands for none, so a sum of 0 is sent as 0xffff.
+OVERLANE_NOINLINE void fill_udp_checksum(uint8_t* udp, uint32_t length, uint64_t pseudo_sum) {
+  uint16_t checksum = ~checksum_fold(checksum_add(udp, length, pseudo_sum + swap32(length)));
+  store<uint16_t>(udp + offsetof(Udp, checksum), checksum == 0 ? 0xffff : checksum);
+}
+
+OVERLANE_INLINE void push_ipv4(Packet& packet, const Tunnel& tunnel, bool checksum) {
+  const uint8_t ecn = outer_ecn(packet);
+  const uint32_t udp_length = packet.length + packet.cut + kTunnelHeader;
+  const auto total_length = static_cast<uint16_t>(udp_length + sizeof(Ipv4));
+  // One store of a cache line: what it writes before the header is headroom.
+  std::memcpy(packet.data - kCacheLine, tunnel.header + sizeof tunnel.header - kCacheLine, kCacheLine);
+  packet.data -= sizeof(OuterV4);
+  packet.length += sizeof(OuterV4);
+  auto& outer = *reinterpret_cast<OuterV4*>(packet.data);
+  outer.ip.tos = ecn;
+  outer.ip.total_length = total_length;
+  store<uint16_t>(&outer.ip.checksum, ~checksum_fold(tunnel.ipv4_sum + (uint32_t{ecn} << 8) + swap16(total_length)));
+  outer.udp.source = source_port(packet);
+  outer.udp.length = static_cast<uint16_t>(udp_length);
+  if (checksum) fill_udp_checksum(reinterpret_cast<uint8_t*>(&outer.udp), udp_length, tunnel.pseudo_sum);
+}
+
+OVERLANE_INLINE void push_ipv6(Packet& packet, const Tunnel& tunnel, bool checksum) {
+  const uint8_t ecn = outer_ecn(packet);
+  const uint32_t udp_length = packet.length + packet.cut + kTunnelHeader;
+  packet.data -= sizeof(OuterV6);
+  packet.length += sizeof(OuterV6);
+  std::memcpy(packet.data, tunnel.header + sizeof tunnel.header - sizeof(OuterV6), sizeof(OuterV6));
+  auto& outer = *reinterpret_cast<OuterV6*>(packet.data);
+  outer.ip.version_class_flow.bytes[1] |= static_cast<uint8_t>(ecn << 4);
+  outer.ip.payload_length = static_cast<uint16_t>(udp_length);
+  outer.udp.source = source_port(packet);
+  outer.udp.length = static_cast<uint16_t>(udp_length);
+  if (checksum) fill_udp_checksum(reinterpret_cast<uint8_t*>(&outer.udp), udp_length, tunnel.pseudo_sum);
+}
+
+void write_ethernet(Ethernet& ethernet, Mac destination, Mac source, uint16_t type) {
+  store_mac(ethernet.destination, destination);
+  store_mac(ethernet.source, source);
+  ethernet.ether_type = type;
+}
+
+void write_tunnel(Udp& udp, Vxlan& vxlan, uint16_t port, uint32_t vni) {
+  udp.destination = port;
+  vxlan.flags = vxlan::kValidVni;
+  vxlan.vni = vni;
+}
+
+}  // namespace
+
+void prepare_tunnel(Tunnel& tunnel, const Domain& domain, const Underlay& underlay, Mac next_hop) {
+  std::memset(tunnel.header, 0, sizeof tunnel.header);
+  tunnel.resolved = next_hop != 0;
+  uint8_t* end = tunnel.header + sizeof tunnel.header;
+  const auto vni = static_cast<uint32_t>(domain.vni);
+  if (tunnel.vtep.is_v4()) {
+    auto& outer = *reinterpret_cast<OuterV4*>(end - sizeof(OuterV4));
+    write_ethernet(outer.ethernet, next_hop, underlay.mac, ether_type::kIpv4);
+    outer.ip.version_ihl = 0x45;
+    outer.ip.fragment = ipv4::kDontFragment;  // VTEPs do not fragment (RFC 7348, section 4.3); atomic, so no ID (RFC 6864)
+    outer.ip.ttl = underlay.ttl;
+    outer.ip.protocol = ip_protocol::kUdp;
+    underlay.local.write(outer.ip.source);
+    tunnel.vtep.write(outer.ip.destination);
+    write_tunnel(outer.udp, outer.vxlan, underlay.udp_port, vni);
+    tunnel.ipv4_sum = checksum_add(reinterpret_cast<uint8_t*>(&outer.ip), sizeof(Ipv4));
+    tunnel.pseudo_sum = checksum_pseudo_ipv4(outer.ip.source, outer.ip.destination, ip_protocol::kUdp, 0);
+  } else {
+    auto& outer = *reinterpret_cast<OuterV6*>(end - sizeof(OuterV6));
+    write_ethernet(outer.ethernet, next_hop, underlay.mac, ether_type::kIpv6);
+    outer.ip.version_class_flow = 6u << 28;
+    outer.ip.next_header = ip_protocol::kUdp;
+    outer.ip.hop_limit = underlay.ttl;
+    underlay.local.write(outer.ip.source);
+    tunnel.vtep.write(outer.ip.destination);
+    write_tunnel(outer.udp, outer.vxlan, underlay.udp_port, vni);
+    tunnel.pseudo_sum = checksum_pseudo_ipv6(outer.ip.source, outer.ip.destination, ip_protocol::kUdp, 0);
+  }
+}
+
+void vxlan_encap(Burst& burst, const Underlay& underlay, Context& context) {
+  const bool v4 = underlay.local.is_v4();
+  const uint32_t longest = underlay.mtu - kTunnelHeader - (v4 ? sizeof(Ipv4) : sizeof(Ipv6));
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    const Tunnel& tunnel = context.tunnels[tunnel_index(packet->source)];
+    if (OVERLANE_UNLIKELY(context.domains[tunnel.domain].vlan != kNoVlan)) pop_vlan_tag(*packet);
+    if (OVERLANE_UNLIKELY(packet->length + packet->cut > longest)) {
+      context.counters.drop(packet, Counter::drop_mtu);
+      continue;
+    }
+    if (OVERLANE_UNLIKELY(!tunnel.resolved)) {
+      context.counters.drop(packet, Counter::drop_next_hop_unknown);
+      continue;
+    }
+    const bool checksum = underlay.send_checksum && packet->cut == 0;
+    if (OVERLANE_LIKELY(v4)) {
+      push_ipv4(*packet, tunnel, checksum);
+    } else {
+      push_ipv6(*packet, tunnel, checksum);
+    }
+    context.counters.port(packet->ingress).add(Counter::encapsulated);
+    burst.packets[kept++] = packet;
+  }
+  burst.count = kept;
+}
+
+}  // namespace overlane

@@ -1,0 +1,172 @@
+// Where FDB entries lie. A store has: find, insert (nullptr: no slot), erase, prefetch, scan (a hand that goes round and
+// does what the visitor says; returns the slots it passed), each, size, slots, bytes. Copy MapStore to try another one.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <new>
+#include <unordered_map>
+
+#include "core/platform.h"
+#include "table/hash.h"
+
+namespace overlane {
+
+enum class Visit : uint8_t { keep, erase, erase_and_stop };
+
+// Two candidate buckets of one cache line each: four keys, then their four values. Half full at most, so an entry
+// finds both buckets full about once in a million.
+class BucketStore {
+ public:
+  BucketStore(uint32_t entries, uint64_t seed) : seed_(seed) {
+    size_t buckets = 1;
+    while (buckets * 2 < entries) buckets *= 2;
+    mask_ = buckets - 1;
+    void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    madvise(memory, bytes(), MADV_HUGEPAGE);
+    buckets_ = static_cast<Bucket*>(memory);
+  }
+  ~BucketStore() { munmap(buckets_, bytes()); }
+  BucketStore(const BucketStore&) = delete;
+  BucketStore& operator=(const BucketStore&) = delete;
+
+  OVERLANE_INLINE void prefetch(uint64_t key) const { prefetch_read(&buckets_[first(key)]); }
+
+  OVERLANE_INLINE uint64_t* find(uint64_t key) const {
+    Bucket& bucket = buckets_[first(key)];
+    unsigned match = bucket.match(key);
+    if (OVERLANE_LIKELY(match != 0)) return &bucket.values[__builtin_ctz(match)];
+    return find_second(key);
+  }
+
+  uint64_t* insert(uint64_t key) {
+    for (size_t index : {first(key), second(key)}) {
+      Bucket& bucket = buckets_[index];
+      unsigned free = bucket.match(0);
+      if (free == 0) continue;
+      unsigned slot = __builtin_ctz(free);
+      bucket.keys[slot] = key;
+      ++size_;
+      return &bucket.values[slot];
+    }
+    return nullptr;
+  }
+
+  void erase(uint64_t key) {
+    for (size_t index : {first(key), second(key)}) {
+      unsigned match = buckets_[index].match(key);
+      if (match == 0) continue;
+      buckets_[index].keys[__builtin_ctz(match)] = 0;
+      --size_;
+      return;
+    }
+  }
+
+  template <typename Visitor>
+  size_t scan(size_t slots, Visitor visitor) {
+    for (size_t passed = 0; passed < slots;) {
+      Bucket& bucket = buckets_[hand_];
+      hand_ = (hand_ + 1) & mask_;
+      passed += kWays;
+      for (unsigned way = 0; way < kWays; ++way) {
+        if (bucket.keys[way] == 0) continue;
+        const Visit visit = visitor(bucket.keys[way], bucket.values[way]);
+        if (visit == Visit::keep) continue;
+        bucket.keys[way] = 0;
+        --size_;
+        if (visit == Visit::erase_and_stop) return passed;
+      }
+    }
+    return slots;
+  }
+
+  template <typename Visitor>
+  void each(Visitor visit) const {
+    for (size_t i = 0; i <= mask_; ++i) {
+      for (unsigned way = 0; way < kWays; ++way) {
+        if (buckets_[i].keys[way] != 0) visit(buckets_[i].keys[way], buckets_[i].values[way]);
+      }
+    }
+  }
+
+  size_t size() const { return size_; }
+  size_t slots() const { return (mask_ + 1) * kWays; }
+  size_t bytes() const { return (mask_ + 1) * sizeof(Bucket); }
+
+ private:
+  static constexpr unsigned kWays = 4;
+  struct alignas(kCacheLine) Bucket {
+    uint64_t keys[kWays];
+    uint64_t values[kWays];
+    // Bit w: way w holds the key. No branches: which way it is cannot be predicted.
+    OVERLANE_INLINE unsigned match(uint64_t key) const {
+      return (keys[0] == key) | (keys[1] == key) << 1 | (keys[2] == key) << 2 | (keys[3] == key) << 3;
+    }
+  };
+
+  OVERLANE_INLINE size_t first(uint64_t key) const { return (hash64(key, seed_) >> 32) & mask_; }
+  OVERLANE_INLINE size_t second(uint64_t key) const { return (hash64(key, ~seed_) >> 32) & mask_; }
+
+  OVERLANE_NOINLINE uint64_t* find_second(uint64_t key) const {
+    Bucket& bucket = buckets_[second(key)];
+    unsigned match = bucket.match(key);
+    return match != 0 ? &bucket.values[__builtin_ctz(match)] : nullptr;
+  }
+
+  uint64_t seed_;
+  size_t mask_;
+  size_t size_ = 0;
+  size_t hand_ = 0;
+  Bucket* buckets_;
+};
+
+// The standard library's map: the reference that the others are tested against and measured by. Allocates.
+class MapStore {
+ public:
+  MapStore(uint32_t entries, uint64_t seed) : map_(0, Hash{seed}), capacity_(entries) { map_.reserve(entries); }
+
+  void prefetch(uint64_t) const {}
+  uint64_t* find(uint64_t key) const {
+    auto found = map_.find(key);
+    return found == map_.end() ? nullptr : &found->second;
+  }
+  uint64_t* insert(uint64_t key) { return &map_[key]; }
+  void erase(uint64_t key) { map_.erase(key); }
+
+  template <typename Visitor>
+  size_t scan(size_t slots, Visitor visitor) {
+    for (size_t passed = 1; passed <= slots; ++passed) {
+      const size_t bucket = hand_;
+      hand_ = (hand_ + 1) % map_.bucket_count();
+      for (auto at = map_.begin(bucket); at != map_.end(bucket);) {
+        const auto entry = at++;
+        const Visit visit = visitor(entry->first, entry->second);
+        if (visit != Visit::keep) map_.erase(entry->first);
+        if (visit == Visit::erase_and_stop) return passed;
+      }
+    }
+    return slots;
+  }
+
+  template <typename Visitor>
+  void each(Visitor visit) const {
+    for (const auto& [key, value] : map_) visit(key, value);
+  }
+
+  size_t size() const { return map_.size(); }
+  size_t slots() const { return map_.bucket_count(); }
+  size_t bytes() const { return map_.bucket_count() * sizeof(void*) + capacity_ * 4 * sizeof(void*); }
+
+ private:
+  struct Hash {
+    uint64_t seed;
+    size_t operator()(uint64_t key) const { return hash64(key, seed) >> 32; }
+  };
+  mutable std::unordered_map<uint64_t, uint64_t, Hash> map_;
+  size_t capacity_;
+  size_t hand_ = 0;
+};
+
+}  // namespace overlane

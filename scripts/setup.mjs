@@ -1,0 +1,286 @@
+// Makes a checkout ready to run: dependencies, native addon, dist/. Each step runs only when its inputs changed, so this
+// stands before every command of package.json. Plain Node: it runs before node_modules exists.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Advice, hasPcapHeader, nodedir, requireNode, requireTools, works } from './tools.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const at = (...parts) => path.join(root, ...parts);
+const usage = `usage: node scripts/setup.mjs [--force]
+Installs the dependencies and builds the native addon and dist/, each when its inputs changed; --force does all of it.`;
+
+// ---- steps: stale() decides, run() does it, stamp (if any) is remembered once run() has succeeded ----
+
+const nativeHash = () =>
+  hashOf(['binding.gyp', ...tree('native', /^native\/(test|fuzz|build)\//)], process.versions.modules);
+const sourceHash = () => hashOf(['tsconfig.json', 'package-lock.json', ...tree('src')]);
+
+const steps = [
+  { name: 'dependencies', stale: dependenciesStale, run: installDependencies },
+  {
+    name: 'native addon',
+    stamp: nativeHash,
+    stale: (stamp) => state.native !== stamp || !hasAddon('build/Release'),
+    run: buildAddon,
+    done: (stamp) => (state.native = stamp),
+  },
+  {
+    name: 'TypeScript',
+    stamp: sourceHash,
+    stale: (stamp) => state.dist !== stamp || !fs.existsSync(at('dist/cli/main.js')),
+    run: compile,
+    done: (stamp) => (state.dist = stamp),
+  },
+  optional('cap', 'only the bench compares with it', () =>
+    hasPcapHeader() ? null : 'libpcap headers are missing: apt-get install libpcap-dev',
+  ),
+  optional('raw-socket', 'only some tests use it', () =>
+    Number(process.versions.modules) < 137 ? null : 'it does not build on Node 24 and newer',
+  ),
+];
+
+/** A package that is built when it can be; otherwise one line says why, once. */
+function optional(name, use, obstacle) {
+  const directory = `node_modules/${name}`;
+  const built = () => hasAddon(`${directory}/build/Release`);
+  return {
+    name,
+    stamp: () => [process.versions.modules, readJson(`${directory}/package.json`)?.version, obstacle()].join(' '),
+    stale: (stamp) => state[name] !== stamp || (obstacle() === null && !built() && state[`${name} failed`] !== stamp),
+    async run(stamp) {
+      const reason = obstacle();
+      if (reason !== null) return `not built, ${use} (${reason})`;
+      const status = await nodeGyp(['rebuild'], directory).catch(() => 1);
+      if (status === 0) return undefined;
+      state[`${name} failed`] = stamp;
+      return `not built, ${use} (its build failed; see build/setup.log)`;
+    },
+    done: (stamp) => (state[name] = stamp),
+  };
+}
+
+/** Whether what is installed differs from package-lock.json: a version, or a package whose folder is gone. */
+function dependenciesStale() {
+  const installed = readJson('node_modules/.package-lock.json')?.packages;
+  if (!installed) return true;
+  const wanted = readJson('package-lock.json').packages;
+  return Object.entries(wanted).some(([folder, { version, optional }]) => {
+    if (folder === '' || (optional && !installed[folder])) return false;
+    return installed[folder]?.version !== version || !fs.existsSync(at(folder, 'package.json'));
+  });
+}
+
+async function installDependencies() {
+  // The npm that runs this script, else the one in PATH.
+  const own = process.env.npm_execpath;
+  const npm = own && path.basename(own) === 'npm-cli.js' ? [process.execPath, own] : ['npm'];
+  if (npm[0] === 'npm' && !works('npm', ['--version'])) throw new Advice('npm is not in PATH; it comes with Node.js');
+  const flags = ['--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--no-progress', '--prefer-offline'];
+  await must(
+    [...npm, 'ci', ...flags],
+    'npm ci failed; it needs the package registry, and a package-lock.json that matches package.json',
+  );
+}
+
+async function buildAddon() {
+  requireTools();
+  const advice = 'the native addon did not compile; "npm run build" starts from a clean slate';
+  if (force) clean();
+  if ((await nodeGyp(['configure', 'build'])) === 0) return;
+  // A header that was renamed or removed is still named in make's dependency files.
+  if (!logTail(400).includes('No rule to make target')) throw new Error(advice);
+  clean();
+  if ((await nodeGyp(['configure', 'build'])) !== 0) throw new Error(advice);
+}
+
+function clean() {
+  for (const name of fs.readdirSync(at('build'))) {
+    if (!name.startsWith('setup.')) fs.rmSync(at('build', name), { recursive: true });
+  }
+}
+
+async function compile() {
+  const tsc = at('node_modules/typescript/bin/tsc');
+  await must(
+    [process.execPath, tsc, '-p', 'tsconfig.json', '--pretty', 'false'],
+    'the TypeScript sources do not compile',
+  );
+  // What has no source any more must not be imported any more.
+  for (const file of tree('dist')) {
+    const source = file.replace(/^dist/, 'src').replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
+    if (!fs.existsSync(at(source))) fs.rmSync(at(file));
+  }
+  fs.chmodSync(at('dist/cli/main.js'), 0o755);
+}
+
+// ---- running, and telling about it ----
+
+let log;
+let child;
+let label = '';
+
+function nodeGyp(commands, directory = '.') {
+  const program = at('node_modules/node-gyp/bin/node-gyp.js');
+  const args = ['--release', '-j', 'max', `--directory=${at(directory)}`, ...nodedir()];
+  return run([process.execPath, program, ...commands, ...args]);
+}
+
+/** Runs a program with its output in build/setup.log; gives its exit status. */
+function run([program, ...args]) {
+  fs.writeSync(log, `\n$ ${[program, ...args].join(' ')}\n`);
+  return new Promise((resolve, reject) => {
+    child = spawn(program, args, { cwd: root, stdio: ['ignore', log, log] });
+    child.on('error', reject);
+    child.on('close', (status) => {
+      child = undefined;
+      resolve(status ?? 1);
+    });
+  });
+}
+
+async function must(command, advice) {
+  if ((await run(command)) !== 0) throw new Error(advice);
+}
+
+function logTail(lines) {
+  return fs.readFileSync(at('build/setup.log'), 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+}
+
+/** What explains a failure: npm says it first and then goes on about itself, compilers and tsc say it last. */
+function excerpt() {
+  const lines = logTail(1000).split('\n');
+  const errors = lines.filter((line) => line.startsWith('npm error'));
+  if (errors.length > 0) return errors.slice(0, 12).join('\n');
+  return lines
+    .filter((line) => !line.startsWith('gyp '))
+    .slice(-25)
+    .join('\n');
+}
+
+/** The running step, rewritten in place on a terminal; the finished one as a line of its own everywhere. */
+function show(text, finished) {
+  const terminal = process.stderr.isTTY;
+  if (finished) process.stderr.write(`${terminal ? '\r\x1b[2K' : ''}setup: ${text}\n`);
+  else if (terminal) process.stderr.write(`\r\x1b[2Ksetup: ${text}`);
+}
+
+async function perform(step, stamp) {
+  // Until it has succeeded, the step counts as never done.
+  if (step.done) remember(step, undefined);
+  const start = performance.now();
+  const seconds = (digits) => `${((performance.now() - start) / 1000).toFixed(digits)} s`;
+  label = step.name.padEnd(13);
+  show(`${label}…`, false);
+  const ticker = setInterval(() => show(`${label}… ${seconds(0)}`, false), 1000);
+  try {
+    const note = await step.run(stamp);
+    show(`${label}${note ?? seconds(1)}`, true);
+  } finally {
+    clearInterval(ticker);
+  }
+  if (step.done) remember(step, stamp);
+}
+
+function remember(step, stamp) {
+  step.done(stamp);
+  fs.writeFileSync(at('build/setup.json'), `${JSON.stringify(state, null, 2)}\n`);
+}
+
+/**
+ * Only one setup at a time works on a checkout. The lock is an abstract Unix socket: the kernel frees it however the
+ * holder ends, so it is never stale, and a waiter's connection closes at that moment.
+ */
+async function lock() {
+  const name = `\0overlane-setup-${createHash('sha256').update(fs.realpathSync(root)).digest('hex').slice(0, 32)}`;
+  for (let waited = false; ; waited = true) {
+    const server = net.createServer((waiter) => waiter.unref());
+    const taken = await new Promise((resolve, reject) => {
+      server.on('error', (error) => (error.code === 'EADDRINUSE' ? resolve(true) : reject(error)));
+      server.listen(name, () => resolve(false));
+    });
+    if (!taken) return server.unref();
+    if (!waited) show('another setup of this checkout is running; waiting for it', true);
+    await new Promise((resolve) => net.connect(name).on('error', resolve).on('close', resolve).resume());
+  }
+}
+
+// ---- small things ----
+
+function readJson(file) {
+  try {
+    return JSON.parse(fs.readFileSync(at(file), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Files below a folder, relative to the root, in a stable order. */
+function tree(folder, except) {
+  if (!fs.existsSync(at(folder))) return [];
+  return fs
+    .readdirSync(at(folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)))
+    .filter((file) => !except?.test(file))
+    .sort();
+}
+
+function hashOf(files, ...more) {
+  const hash = createHash('sha256').update(more.join(' '));
+  for (const file of files) hash.update(`\0${file}\0`).update(fs.readFileSync(at(file)));
+  return hash.digest('hex');
+}
+
+function hasAddon(folder) {
+  return fs.existsSync(at(folder)) && fs.readdirSync(at(folder)).some((file) => file.endsWith('.node'));
+}
+
+function fail(error) {
+  const where = label && `${label.trim()}: `;
+  if (log === undefined || error instanceof Advice) {
+    show(`${where}${error.message}`, true);
+  } else {
+    show(`${where}failed. From build/setup.log:`, true);
+    process.stderr.write(`${excerpt().replace(/^/gm, '  ')}\n`);
+    show(error.message, true);
+  }
+  process.exit(1);
+}
+
+const isStale = (step) => force || step.stale(step.stamp?.());
+const loadState = () => readJson('build/setup.json') ?? {};
+
+let force = false;
+let state = loadState();
+
+async function main(args) {
+  if (args.some((arg) => arg !== '--force')) {
+    process.stderr.write(`${usage}\n`);
+    process.exit(args.includes('--help') ? 0 : 2);
+  }
+  force = args.length > 0;
+  requireNode(readJson('package.json').engines.node);
+  if (!steps.some(isStale)) return;
+  await lock();
+  state = loadState();
+  fs.mkdirSync(at('build'), { recursive: true });
+  log = fs.openSync(at('build/setup.log'), 'w');
+  for (const [signal, number] of [
+    ['SIGHUP', 1],
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ]) {
+    process.once(signal, () => {
+      // The lock is kept until the running program has gone, or the next setup would meet it.
+      if (!child) process.exit(128 + number);
+      child.once('close', () => process.exit(128 + number)).kill(signal);
+    });
+  }
+  for (const step of steps) if (isStale(step)) await perform(step, step.stamp?.());
+}
+
+main(process.argv.slice(2)).catch(fail);

@@ -1,0 +1,142 @@
+#!/usr/bin/env node
+/**
+ * The `overlane` program. Exit status: 0 fine, 1 failed, 2 wrong usage. An error is one line on stderr,
+ * `overlane: <message> (<code>)`, or with `--json` the object `{"error":{"code","message"}}`.
+ *
+ * Each command is a file that is loaded only when asked for, so `--help` is quick and a command that cannot load
+ * (no addon, say) leaves the others working. SIGINT and SIGTERM keep their default here (status 130 and 143 in a
+ * shell); a command with something to finish installs its own handler.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { OverlaneError } from '../errors.js';
+
+interface Entry {
+  name: string;
+  summary: string;
+  load: () => Promise<Command>;
+}
+
+/** To add a command: copy a line, and write its file. */
+const COMMANDS: Entry[] = [
+  {
+    name: 'demo',
+    summary: 'carry a capture of a real container overlay through two dataplanes',
+    load: async () => (await import('./demo.js')).demoCommand(),
+  },
+  {
+    name: 'run',
+    summary: 'run a topology file',
+    load: async () => (await import('./run.js')).runCommand(),
+  },
+  {
+    name: 'decode',
+    summary: 'show the packets of a capture, one line or one JSON object each',
+    load: async () => (await import('./decode.js')).decodeCommand(),
+  },
+  {
+    name: 'bench',
+    summary: 'measure the dataplane against its peers',
+    load: async () => (await import('./bench.js')).benchCommand(),
+  },
+  {
+    name: 'doctor',
+    summary: 'say what this machine offers, and how to get what is missing',
+    load: async () => (await import('./doctor.js')).doctorCommand(),
+  },
+];
+
+/** Codes that mean the caller's words are wrong, not the world. */
+const USAGE_CODES = new Set<string>(['ERR_OVERLANE_OPTION', 'ERR_OVERLANE_TOPOLOGY']);
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Gives a command and those under it the error handling of the program. */
+function adopt(parent: Command, command: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) adopt(command, child);
+}
+
+async function buildProgram(wanted: string | undefined): Promise<Command> {
+  const program = new Command('overlane')
+    .description('A userspace packet-processing dataplane: bridge, proxy ARP, VXLAN and container networks.')
+    .version(version())
+    .exitOverride()
+    // The text of an error is printed once, by report().
+    .configureOutput({ outputError: () => {} });
+  for (const entry of COMMANDS) {
+    if (entry.name !== wanted) {
+      program.command(entry.name).description(entry.summary);
+      continue;
+    }
+    const command = await entry.load();
+    adopt(program, command);
+    program.addCommand(command);
+  }
+  return program;
+}
+
+/** The command that `argv` is about: `overlane decode …`, `overlane help decode`. */
+function wantedCommand(argv: string[]): string | undefined {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  return words[0] === 'help' ? words[1] : words[0];
+}
+
+interface Failure {
+  status: number;
+  code: string;
+  message: string;
+}
+
+function describe(error: unknown): Failure {
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?');
+    return { status: 2, code: 'ERR_OVERLANE_OPTION', message };
+  }
+  const code = (error as { code?: unknown } | null)?.code;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof OverlaneError) return { status: USAGE_CODES.has(error.code) ? 2 : 1, code: error.code, message };
+  // Not ours: a system error with its own code, or a defect.
+  if (typeof code === 'string') return { status: 1, code, message };
+  return { status: 1, code: 'ERR_OVERLANE_INTERNAL', message: `${message}; OVERLANE_DEBUG=1 shows where` };
+}
+
+/** Prints an error and gives the exit status. `--help` and `--version` end here too, as commander throws for them. */
+function report(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  // No command at all: commander has just printed the help on stderr.
+  if (error instanceof CommanderError && error.code === 'commander.help') return 2;
+  const { status, code, message } = describe(error);
+  const text = json ? JSON.stringify({ error: { code, message } }) : `overlane: ${message} (${code})`;
+  process.stderr.write(`${text}\n`);
+  if (process.env['OVERLANE_DEBUG'] === '1' && error instanceof Error) {
+    const cause = error.cause instanceof Error ? `\ncaused by: ${error.cause.stack}` : '';
+    process.stderr.write(`${error.stack}${cause}\n`);
+  }
+  return status;
+}
+
+async function main(argv: string[]): Promise<void> {
+  const json = argv.includes('--json');
+  for (const stream of [process.stdout, process.stderr]) {
+    // The reader has gone (`overlane decode … | head`): nobody is left to tell.
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit();
+      throw error;
+    });
+  }
+  process.on('uncaughtException', (error) => {
+    process.exit(report(error, json));
+  });
+  try {
+    const program = await buildProgram(wantedCommand(argv));
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    process.exitCode = report(error, json);
+  }
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,298 @@
+/** A bridge: a learning switch between local ports and, over an underlay, remote stations. */
+import { formatMac } from '../address.js';
+import { OverlaneError } from '../errors.js';
+import type { NativeDataplane } from '../native.js';
+import { hostIp, type IpAddress, stationMac } from './addresses.js';
+import {
+  type AttachOptions,
+  attachOptions,
+  type FdbEntry,
+  type FdbOptions,
+  fdbEntries,
+  fdbOptions,
+  type MacOptions,
+  macOptions,
+  type NeighborEntry,
+  type NeighborOptions,
+  neighborEntries,
+  neighborOptions,
+  type PeerOptions,
+  peerOptions,
+  taggedVlan,
+  type VlanOptions,
+  vlanOptions,
+  vtepAddress,
+} from './bridge-entries.js';
+import { type BridgeConfig, UNTAGGED } from './bridge-options.js';
+import { checkOptions, optionError, shown } from './check.js';
+import { MAX_MTU, vxlanMtu } from './mtu.js';
+import type { Port } from './port.js';
+import { Remotes, stationKey } from './remotes.js';
+import { closed, type State } from './state.js';
+import type { Underlay } from './underlay.js';
+import { atomically, native } from './undo.js';
+
+/** Made by {@link Dataplane.addBridge}. Changes take effect with the next burst. */
+export class Bridge {
+  /** Unique among the bridges of the dataplane. */
+  readonly name: string;
+  /** Null: a local bridge. */
+  readonly underlay: Underlay | null;
+  /** @internal Row of the native tables. */
+  readonly index: number;
+  readonly #state: State;
+  readonly #config: BridgeConfig;
+  readonly #remotes: Remotes;
+  /** Static local entries: which port each is on. */
+  readonly #stations = new Map<string, Port>();
+  #closed = false;
+
+  /** @internal */
+  constructor(state: State, index: number, name: string, config: BridgeConfig) {
+    this.#state = state;
+    this.#config = config;
+    this.#remotes = new Remotes(state.native, index, name);
+    this.index = index;
+    this.name = name;
+    this.underlay = config.underlay;
+  }
+
+  /** Bytes of the largest IP packet that reaches a remote station: the underlay's MTU − 50 (IPv4) or − 70 (IPv6); 65535 without one. */
+  get mtu(): number {
+    return this.underlay === null ? MAX_MTU : vxlanMtu(this.underlay.mtu, this.underlay.family);
+  }
+
+  /** Its VNIs, each with the VLAN that is mapped to it; null for untagged frames, or for all where there is no VLAN map. */
+  get vnis(): { vlan: number | null; vni: number }[] {
+    const remote = this.#config.options.domains.filter(({ vni }) => vni !== -1);
+    return remote.map(({ vlan, vni }) => ({ vlan: taggedVlan(vlan), vni }));
+  }
+
+  /** The attached ports. */
+  get ports(): Port[] {
+    return [...this.#state.ports.byName.values()].filter((port) => port.bridge === this);
+  }
+
+  /**
+   * Attaches a port.
+   *
+   * @throws {OverlaneError} `ERR_OVERLANE_BUSY` when it is attached to a bridge or carries an underlay.
+   */
+  attach(port: Port, options: AttachOptions = {}): this {
+    const side = this.#open();
+    this.#state.ports.own(port, 'the port to attach');
+    this.#state.claim(port, 'bridge');
+    checkOptions(attachOptions, options, 'attach');
+    const {
+      isolated = false,
+      learning = this.#config.options.learning,
+      fdbLimit = this.#config.options.portFdbLimit,
+    } = options;
+    if (fdbLimit > this.#config.options.fdbLimit) {
+      throw optionError(
+        `option 'fdbLimit' of attach is ${fdbLimit}, more than the bridge's, ${this.#config.options.fdbLimit}`,
+      );
+    }
+    const mac = options.mac === undefined ? null : stationMac(options.mac, "option 'mac' of attach");
+    const vlan = mac === null ? UNTAGGED : this.#vlan(undefined, 'attach with a MAC');
+    if (mac !== null) this.#refuseStation(vlan, mac);
+    if (mac !== null) this.#remotes.refusePeer(vlan, mac);
+    const where = `bridge '${this.name}', port '${port.name}'`;
+    atomically((step) => {
+      step(
+        () => native(where, () => side.attach(this.index, port.index, { isolated, learning, fdbLimit })),
+        () => side.detach(port.index),
+      );
+      if (mac !== null) native(where, () => side.addFdb(this.index, vlan, mac, port.index, null));
+    });
+    if (mac !== null) this.#stations.set(stationKey(vlan, mac), port);
+    this.#state.use(port).bridge = this;
+    return this;
+  }
+
+  /** Detaches a port; every MAC on it is forgotten. Throws `ERR_OVERLANE_MISSING` when it is not attached here. */
+  detach(port: Port): this {
+    const side = this.#open();
+    this.#attached(port, 'the port to detach');
+    native(`bridge '${this.name}'`, () => side.detach(port.index));
+    this.#release(port);
+    return this;
+  }
+
+  #release(port: Port): void {
+    this.#state.use(port).bridge = null;
+    for (const [key, at] of this.#stations) if (at === port) this.#stations.delete(key);
+  }
+
+  /**
+   * Tells of a remote station. Given again with another VTEP, the station has moved; with another IP, it has one more; an IP that
+   * another peer had is this one's from now on.
+   *
+   * @throws {OverlaneError} `ERR_OVERLANE_OPTION`; `ERR_OVERLANE_EXISTS` when the MAC is a static local one; `ERR_OVERLANE_LIMIT` when a
+   *   table is full.
+   */
+  addPeer(peer: PeerOptions): this {
+    this.#open();
+    checkOptions(peerOptions, peer, 'addPeer');
+    const vlan = this.#vlan(peer.vlan, 'addPeer');
+    const mac = stationMac(peer.mac, "option 'mac' of addPeer");
+    const ip = peer.ip === undefined ? null : hostIp(peer.ip, "option 'ip' of addPeer");
+    const vtep = this.#vtep(peer.vtep, "option 'vtep' of addPeer");
+    this.#refuseStation(vlan, mac);
+    this.#remotes.addPeer({ vlan, mac, ip, vtep });
+    return this;
+  }
+
+  /** Forgets a peer and its IPs; and its VTEP, when no other peer is behind that. Returns whether there was one. */
+  removePeer(peer: MacOptions): boolean {
+    this.#open();
+    checkOptions(macOptions, peer, 'removePeer');
+    const vlan = this.#vlan(peer.vlan, 'removePeer');
+    return this.#remotes.removePeer(vlan, stationMac(peer.mac, "option 'mac' of removePeer"));
+  }
+
+  /** Adds a static local entry: the MAC is on that port, does not age, and is refused as a source anywhere else. */
+  addFdb(entry: FdbOptions): this {
+    const side = this.#open();
+    checkOptions(fdbOptions, entry, 'addFdb');
+    const { port } = entry;
+    this.#attached(port, "option 'port' of addFdb");
+    const vlan = this.#vlan(entry.vlan, 'addFdb');
+    const mac = stationMac(entry.mac, "option 'mac' of addFdb");
+    this.#remotes.refusePeer(vlan, mac);
+    native(`bridge '${this.name}'`, () => side.addFdb(this.index, vlan, mac, port.index, null));
+    this.#stations.set(stationKey(vlan, mac), port);
+    return this;
+  }
+
+  /** Forgets a MAC, static or learned. Returns whether it was known. A peer's is removed with `removePeer()`. */
+  removeFdb(entry: MacOptions): boolean {
+    const side = this.#open();
+    checkOptions(macOptions, entry, 'removeFdb');
+    const vlan = this.#vlan(entry.vlan, 'removeFdb');
+    const mac = stationMac(entry.mac, "option 'mac' of removeFdb");
+    this.#remotes.refusePeer(vlan, mac);
+    this.#stations.delete(stationKey(vlan, mac));
+    return native(`bridge '${this.name}'`, () => side.removeFdb(this.index, vlan, mac));
+  }
+
+  /** Tells which MAC an IP has, local or remote, for proxy ARP and ND. An IP that is known already gets the new MAC. */
+  addNeighbor(neighbor: NeighborOptions): this {
+    this.#open();
+    checkOptions(neighborOptions, neighbor, 'addNeighbor');
+    const vlan = this.#vlan(neighbor.vlan, 'addNeighbor');
+    const ip = hostIp(neighbor.ip, "option 'ip' of addNeighbor");
+    this.#remotes.addNeighbor(vlan, ip, stationMac(neighbor.mac, "option 'mac' of addNeighbor"));
+    return this;
+  }
+
+  /** Forgets a neighbor, told or snooped. Returns whether it was known. */
+  removeNeighbor(ip: IpAddress, options: VlanOptions = {}): boolean {
+    this.#open();
+    checkOptions(vlanOptions, options, 'removeNeighbor');
+    const vlan = this.#vlan(options.vlan, 'removeNeighbor');
+    return this.#remotes.removeNeighbor(vlan, hostIp(ip, 'removeNeighbor'));
+  }
+
+  /**
+   * Flood-and-learn bridges: copies BUM frames to one more VTEP, and learns from it. `vlan` restricts that to one VLAN of the map.
+   *
+   * @throws {OverlaneError} `ERR_OVERLANE_OPTION` on a bridge that is told its peers.
+   */
+  addVtep(vtep: IpAddress, options: VlanOptions = {}): this {
+    this.#open();
+    this.#remotes.addFlood(this.#floodVlans(options, 'addVtep'), this.#vtep(vtep, 'addVtep'));
+    return this;
+  }
+
+  /** Flood-and-learn bridges: stops that, and forgets the MACs learned from it. Returns whether it was there. */
+  removeVtep(vtep: IpAddress, options: VlanOptions = {}): boolean {
+    this.#open();
+    return this.#remotes.removeFlood(this.#floodVlans(options, 'removeVtep'), this.#vtep(vtep, 'removeVtep'));
+  }
+
+  #floodVlans(options: VlanOptions, where: string): number[] {
+    checkOptions(vlanOptions, options, where);
+    if (this.#config.vteps === null) {
+      throw optionError(
+        `bridge '${this.name}' is told its peers, so ${where} does not apply; use addPeer, or give addBridge 'vteps' (it may be empty)`,
+      );
+    }
+    if (options.vlan !== undefined) return [this.#vlan(options.vlan, where)];
+    return this.#config.options.domains.filter(({ vni }) => vni !== -1).map(({ vlan }) => vlan);
+  }
+
+  /** Its part of the FDB: static and learned entries, by VLAN and MAC. */
+  fdb(): FdbEntry[] {
+    return fdbEntries(this.#open().fdb(this.index), this.#state);
+  }
+
+  /** Its part of the neighbor table, by VLAN and IP. */
+  neighbors(): NeighborEntry[] {
+    return neighborEntries(this.#open().neighbors(this.index));
+  }
+
+  /** Takes the bridge out of the dataplane, with its entries; its ports are free again. */
+  close(): void {
+    if (this.#closed || this.#state.closed) return;
+    const side = this.#state.native;
+    const where = `bridge '${this.name}'`;
+    for (const port of this.ports) {
+      native(where, () => side.detach(port.index));
+      this.#release(port);
+    }
+    native(where, () => side.removeBridge(this.index));
+    this.#closed = true;
+    this.#state.bridges.delete(this);
+  }
+
+  #open(): NativeDataplane {
+    const side = this.#state.native;
+    if (this.#closed) throw closed('bridge', this.name);
+    return side;
+  }
+
+  #attached(port: Port, what: string): void {
+    this.#state.ports.own(port, what);
+    if (port.bridge === this) return;
+    throw new OverlaneError(
+      'ERR_OVERLANE_MISSING',
+      `port '${port.name}' is not attached to bridge '${this.name}'; attach it first`,
+    );
+  }
+
+  /** The native VLAN of a domain of this bridge. */
+  #vlan(vlan: number | undefined, where: string): number {
+    const { domains } = this.#config.options;
+    if (domains.some((domain) => domain.vlan === (vlan ?? UNTAGGED))) return vlan ?? UNTAGGED;
+    const known = domains.filter((domain) => domain.vlan !== UNTAGGED).map((domain) => domain.vlan);
+    if (vlan === undefined) {
+      throw optionError(
+        `${where}: bridge '${this.name}' has no untagged network; give 'vlan', one of ${known.join(', ')}`,
+      );
+    }
+    if (!this.#config.tagged) {
+      throw optionError(`${where}: bridge '${this.name}' has no VLAN map; leave 'vlan' out, or give addBridge 'vlans'`);
+    }
+    throw optionError(`${where}: bridge '${this.name}' does not map VLAN ${shown(vlan)}; it maps ${known.join(', ')}`);
+  }
+
+  #vtep(value: IpAddress, what: string): Uint8Array {
+    return vtepAddress(value, what, this.name, this.underlay);
+  }
+
+  #refuseStation(vlan: number, mac: Uint8Array): void {
+    const port = this.#stations.get(stationKey(vlan, mac));
+    if (port === undefined) return;
+    throw new OverlaneError(
+      'ERR_OVERLANE_EXISTS',
+      `${formatMac(mac)} is static on port '${port.name}' of bridge '${this.name}'; remove that entry with removeFdb first`,
+    );
+  }
+
+  /** @internal The VTEPs that the options named. */
+  addConfiguredVteps(): void {
+    const vlans = this.#config.options.domains.filter(({ vni }) => vni !== -1).map(({ vlan }) => vlan);
+    for (const ip of this.#config.vteps ?? []) this.#remotes.addFlood(vlans, ip);
+  }
+}

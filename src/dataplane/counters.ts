@@ -1,0 +1,88 @@
+/** Counters as the public sees them: by name, as bigint. The names and sentences are those of `native/core/counters.def`. */
+import { addon, type NativeDataplane } from '../native.js';
+import type { Port } from './port.js';
+
+/** Counters by name, such as `rx_packets` or `drop_mtu`; {@link describeCounters} tells what each means. */
+export type CounterValues = {
+  rx_packets: bigint;
+  rx_bytes: bigint;
+  tx_packets: bigint;
+  tx_bytes: bigint;
+  cloned: bigint;
+  consumed: bigint;
+} & Record<string, bigint>;
+
+/** What became of every packet: `received + cloned = transmitted + consumed + dropped`. */
+export interface Accounting {
+  /** Packets that ports received. */
+  received: bigint;
+  /** Copies made to flood or replicate. */
+  cloned: bigint;
+  /** Packets that ports transmitted. */
+  transmitted: bigint;
+  /** Packets for overlane itself. */
+  consumed: bigint;
+  /** The sum of all drop counters. */
+  dropped: bigint;
+}
+
+/** What `Dataplane.counters()` gives. */
+export interface Counters extends Accounting {
+  /** All ports together, those closed since included. */
+  total: CounterValues;
+  /** The open ports by name. A packet's fate is counted on the port that received it, except for `tx_…`. */
+  ports: Record<string, CounterValues>;
+  /** The drop counters of `total` that are not zero. */
+  drops: Record<string, bigint>;
+  /** Whether the accounting sum holds; false is a defect of overlane. */
+  balanced: boolean;
+}
+
+/** Name, kind and meaning of one counter. */
+export interface CounterDescription {
+  name: string;
+  /** `drop`: why a packet was dropped; `port`: the four of every port; `stage`: packets a stage handled; `event`: anything else. */
+  kind: 'drop' | 'port' | 'stage' | 'event';
+  /** One sentence. */
+  about: string;
+}
+
+/** All counters there are, in order. */
+export function describeCounters(): CounterDescription[] {
+  return addon.counterNames.map((counter) => ({ ...counter }) as CounterDescription);
+}
+
+const dropNames = addon.counterNames.filter(({ kind }) => kind === 'drop').map(({ name }) => name);
+
+/** The accounting of one set of counters: `total`, where the law holds, or those of a port. */
+export function accounting(values: CounterValues): Accounting {
+  return {
+    received: values.rx_packets,
+    cloned: values.cloned,
+    transmitted: values.tx_packets,
+    consumed: values.consumed,
+    dropped: dropNames.reduce((sum, name) => sum + (values[name] ?? 0n), 0n),
+  };
+}
+
+export function readCounters(side: NativeDataplane, ports: Iterable<Port>): Counters {
+  const rows = side.counters();
+  const width = addon.counterNames.length;
+  const total = rowOf(rows, 0, 0);
+  for (let start = 0; start < rows.length; start += width) {
+    addon.counterNames.forEach(({ name }, i) => {
+      total[name] = total[name]! + rows[start + i]!;
+    });
+  }
+  const byName = Object.fromEntries([...ports].map((port) => [port.name, rowOf(rows, port.index * width, width)]));
+  const sum = accounting(total);
+  const drops = Object.fromEntries(dropNames.filter((name) => total[name] !== 0n).map((name) => [name, total[name]!]));
+  const balanced = sum.received + sum.cloned === sum.transmitted + sum.consumed + sum.dropped;
+  return { ...sum, total, ports: byName, drops, balanced };
+}
+
+/** A row by name; with a `width` of 0, zeros. */
+function rowOf(rows: BigUint64Array, start: number, width: number): CounterValues {
+  const entries = addon.counterNames.map(({ name }, i) => [name, i < width ? rows[start + i]! : 0n]);
+  return Object.fromEntries(entries) as CounterValues;
+}

@@ -1,0 +1,60 @@
+/**
+ * overlane: a userspace packet-processing dataplane. Start with {@link Dataplane}; {@link readCapture}, {@link parseBurst} and
+ * {@link decode} work without one.
+ *
+ * @packageDocumentation
+ */
+export { type Cidr, containerMac, formatIp, formatMac, parseCidr, parseIp, parseMac } from './address.js';
+export type { IpAddress, MacAddress } from './dataplane/addresses.js';
+export type { Bridge } from './dataplane/bridge.js';
+export type {
+  AttachOptions,
+  FdbEntry,
+  FdbOptions,
+  MacOptions,
+  NeighborEntry,
+  NeighborOptions,
+  PeerOptions,
+  VlanOptions,
+} from './dataplane/bridge-entries.js';
+export type { BridgeOptions, FloodPolicy } from './dataplane/bridge-options.js';
+export { type Burst, burstOf, frames } from './dataplane/burst.js';
+export {
+  type CapturedBurst,
+  CaptureReader,
+  CaptureWriter,
+  type ReadCaptureOptions,
+  readCapture,
+} from './dataplane/capture.js';
+export { Columns, parseBurst, parseStatuses } from './dataplane/columns.js';
+export {
+  type Accounting,
+  accounting,
+  type CounterDescription,
+  type Counters,
+  type CounterValues,
+  describeCounters,
+} from './dataplane/counters.js';
+export { Dataplane, type DataplaneEvents, type Miss } from './dataplane/dataplane.js';
+export type { DataplaneOptions, PacketPoolOptions } from './dataplane/dataplane-options.js';
+export { type Family, vxlanMtu } from './dataplane/mtu.js';
+export type { Port } from './dataplane/port.js';
+export type { MemoryPortOptions, PcapPortOptions, PortOptions } from './dataplane/port-options.js';
+export type { RunOptions } from './dataplane/run-options.js';
+export type { Underlay } from './dataplane/underlay.js';
+export type { FrameUnderlayOptions, NextHopOptions, UnderlayOptions } from './dataplane/underlay-options.js';
+export { type ErrorCode, OverlaneError } from './errors.js';
+export {
+  parseTopology,
+  readTopology,
+  type Topology,
+  type TopologyAttachment,
+  type TopologyBridge,
+  type TopologyFdb,
+  type TopologyOptions,
+  type TopologyPeer,
+  type TopologyPort,
+  type TopologyUnderlay,
+} from './topology.js';
+export { buildTopology } from './topology-build.js';
+export * from './wire/decode.js';

@@ -1,0 +1,233 @@
+/**
+ * The only importer of the addon. Everything below is an internal contract between `src/` and `native/binding/`:
+ * arguments arrive here already validated, so the native side only fails for reasons that the system gives.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { OverlaneError } from './errors.js';
+
+/** A burst as it crosses the boundary: frames back to back in `data`, frame i at `offsets[i]`, `lengths[i]` bytes long. */
+export interface NativeBurst {
+  data: Uint8Array;
+  offsets: Uint32Array;
+  lengths: Uint32Array;
+  /** Length on the wire, larger than `lengths[i]` where a capture cut the frame. */
+  wireLengths: Uint32Array;
+  /** Nanoseconds since the epoch. */
+  timestamps: BigInt64Array;
+  count: number;
+}
+
+export interface NativeDataplaneOptions {
+  burst: number;
+  fdbKind: number;
+  fdbEntries: number;
+  neighborEntries: number;
+  smallPackets: number;
+  largePackets: number;
+  seed: bigint;
+}
+
+export interface NativeMemoryPortOptions {
+  name: string;
+  mtu: number;
+  /** Bytes that inject and drain may each hold before they refuse. */
+  queueBytes: number;
+  /** Inject once, receive for ever: the bench's traffic source. */
+  loop: boolean;
+  /** Count what is transmitted and let it go. */
+  discard: boolean;
+}
+
+export interface NativePcapPortOptions {
+  name: string;
+  mtu: number;
+  read: string | null;
+  write: string | null;
+}
+
+export interface NativeFrameUnderlayOptions {
+  name: string;
+  port: number;
+  mac: Uint8Array;
+  /** 4 or 16 bytes. */
+  local: Uint8Array;
+  udpPort: number;
+  ttl: number;
+  mtu: number;
+  sendChecksum: boolean;
+  verifyChecksum: boolean;
+}
+
+export interface NativeDomain {
+  /** 0xffff: untagged frames (and every frame of a bridge without a VLAN map). */
+  vlan: number;
+  /** -1: local only. */
+  vni: number;
+}
+
+export interface NativeBridgeOptions {
+  name: string;
+  /** -1: none. */
+  underlay: number;
+  domains: NativeDomain[];
+  proxyArp: boolean;
+  arpSnooping: boolean;
+  learning: boolean;
+  learnRemote: boolean;
+  unknownUnicastFlood: boolean;
+  broadcastFlood: boolean;
+  multicastFlood: boolean;
+  missFlood: boolean;
+  ageingNs: bigint;
+  fdbLimit: number;
+  portFdbLimit: number;
+}
+
+export interface NativeAttachOptions {
+  isolated: boolean;
+  learning: boolean;
+  fdbLimit: number;
+}
+
+export interface NativeFdbRow {
+  mac: Uint8Array;
+  vlan: number;
+  /** Local port index, or -1 for a remote one. */
+  port: number;
+  vtep: Uint8Array | null;
+  static: boolean;
+  ageNs: bigint;
+}
+
+export interface NativeNeighborRow {
+  ip: Uint8Array;
+  mac: Uint8Array;
+  vlan: number;
+  static: boolean;
+}
+
+export interface NativeMiss {
+  bridge: number;
+  port: number;
+  vlan: number;
+  ip: Uint8Array;
+  timestamp: bigint;
+}
+
+export interface NativeDataplane {
+  addMemoryPort(options: NativeMemoryPortOptions): number;
+  addPcapPort(options: NativePcapPortOptions): number;
+  removePort(port: number): void;
+  addFrameUnderlay(options: NativeFrameUnderlayOptions): number;
+  addUnderlayNeighbor(underlay: number, ip: Uint8Array, mac: Uint8Array): void;
+  removeUnderlay(underlay: number): void;
+  addBridge(options: NativeBridgeOptions): number;
+  removeBridge(bridge: number): void;
+  attach(bridge: number, port: number, options: NativeAttachOptions): void;
+  detach(port: number): void;
+  /** Known VTEP of a VNI; `flood` adds it to the replication list. */
+  addVtep(bridge: number, vlan: number, ip: Uint8Array, flood: boolean): void;
+  removeVtep(bridge: number, vlan: number, ip: Uint8Array): void;
+  /** Static FDB entry towards a local port (`vtep` null) or a VTEP (`port` -1). */
+  addFdb(bridge: number, vlan: number, mac: Uint8Array, port: number, vtep: Uint8Array | null): void;
+  removeFdb(bridge: number, vlan: number, mac: Uint8Array): boolean;
+  addNeighbor(bridge: number, vlan: number, ip: Uint8Array, mac: Uint8Array): void;
+  removeNeighbor(bridge: number, vlan: number, ip: Uint8Array): boolean;
+  fdb(bridge: number): NativeFdbRow[];
+  neighbors(bridge: number): NativeNeighborRow[];
+  /** Copies `count` frames of a burst into the port; all of them or, when over `queueBytes`, none (returns false). */
+  inject(
+    port: number,
+    data: Uint8Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+    count: number,
+    timestamps?: BigInt64Array,
+  ): boolean;
+  drain(port: number): NativeBurst;
+  /**
+   * Carries bursts until every input is empty or `maxPackets` packets were received. `nowNs` -1: the clock follows
+   * the captures' timestamps. Returns the packets received.
+   */
+  run(nowNs: bigint, maxPackets: number): number;
+  /** The clock after the last run, nanoseconds. */
+  now(): bigint;
+  /** Row of port p starts at p * counterNames.length. Rows of removed ports keep their last values. */
+  counters(): BigUint64Array;
+  /** Misses since the last call; bounded, the surplus is counted in `miss_lost`. */
+  misses(): NativeMiss[];
+  /** First write error of a port (disk full, …), or null. */
+  portError(port: number): string | null;
+  flush(): void;
+  close(): void;
+}
+
+export interface NativeCaptureReader {
+  /** The next up to `max` frames; null at the end. Throws on a broken file, after the frames before the break were given. */
+  read(max: number): NativeBurst | null;
+  /** 1 is Ethernet. */
+  linkType(): number;
+  close(): void;
+}
+
+export interface NativeCaptureWriter {
+  write(burst: NativeBurst): void;
+  close(): void;
+}
+
+export interface CounterName {
+  name: string;
+  /** `drop`, `port`, `stage` or `event`. */
+  kind: string;
+  about: string;
+}
+
+export interface FdbMeasure {
+  /** Nanoseconds per look-up. */
+  ns: number;
+  bytes: number;
+  entries: number;
+}
+
+export interface Addon {
+  Dataplane: new (options: NativeDataplaneOptions) => NativeDataplane;
+  CaptureReader: new (path: string) => NativeCaptureReader;
+  CaptureWriter: new (path: string) => NativeCaptureWriter;
+  /** Fills `columns` (layout: `columnLayout` for `capacity` packets) from a burst; returns the number of rows. */
+  parseBurst(
+    data: Uint8Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+    count: number,
+    columns: ArrayBuffer,
+    capacity: number,
+  ): number;
+  /** Columns in order: element type (Uint8, Uint16, Uint32, Int32, Float64), elements a packet; each starts 8-aligned. */
+  columnLayout: { name: string; type: string; perPacket: number; about: string }[];
+  /** What the `status` column indexes. */
+  parseStatusNames: string[];
+  counterNames: CounterName[];
+  fdbKinds: string[];
+  /** Bench only: look-ups in a filled table. */
+  measureFdb(kind: number, entries: number, lookups: number): FdbMeasure;
+  /** What the build and the machine offer, for `doctor`. */
+  cpu(): { dispatch: string };
+}
+
+function load(): Addon {
+  const require = createRequire(import.meta.url);
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  try {
+    return (require('node-gyp-build') as (dir: string) => Addon)(root);
+  } catch (cause) {
+    throw new OverlaneError(
+      'ERR_OVERLANE_ADDON',
+      `the native addon could not be loaded for Node ${process.version} on ${process.platform}-${process.arch}; ` +
+        'build it with "npm run build" (needs python3, make and g++)',
+      { cause },
+    );
+  }
+}
+
+export const addon: Addon = load();
