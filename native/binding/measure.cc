@@ -23,9 +23,11 @@ Napi::Value measure_fdb(const Napi::CallbackInfo& info) {
   const Place from = 0;
   const uint8_t learns = 1;
   uint8_t conflict = 0;
+  uint32_t at[kMaxBurst];
   for (FdbKey& key : keys) {
     key = fdb_key(1, random() & kMacMask & ~Mac{1});
-    fdb->learn(&key, &from, &learns, 1, 0, &conflict, row);
+    fdb->locate(&key, 1, at);
+    fdb->learn(&key, at, &from, &learns, 1, 0, &conflict, row);
   }
   std::shuffle(keys.begin(), keys.end(), random);
   Place places[kMaxBurst];
@@ -33,9 +35,9 @@ Napi::Value measure_fdb(const Napi::CallbackInfo& info) {
   const uint32_t burst = std::min<uint32_t>(entries, 64);
   const auto start = std::chrono::steady_clock::now();
   uint64_t done = 0;
-  for (size_t at = 0; done < look_ups; done += burst, at = at + 2 * burst <= entries ? at + burst : 0) {
-    fdb->prefetch(&keys[at], burst);
-    fdb->look_up(&keys[at], burst, 0, places);
+  for (size_t next = 0; done < look_ups; done += burst, next = next + 2 * burst <= entries ? next + burst : 0) {
+    fdb->locate(&keys[next], burst, at);
+    fdb->look_up(&keys[next], at, burst, 0, places);
     found += places[0] == from;
   }
   const std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;

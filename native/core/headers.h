@@ -31,6 +31,8 @@ struct Headers {
   uint8_t protocol = 0;  // the transport protocol, after IPv6 extension headers
   uint8_t flags = 0;
   ParseStatus status = ParseStatus::ok;
+
+  bool operator==(const Headers&) const = default;
 };
 
 }  // namespace overlane

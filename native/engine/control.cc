@@ -24,6 +24,11 @@ void put(Map& map, const Key& key, const Value& value) {
   *map.insert(key) = value;
 }
 
+bool any_asks_neighbors(const std::vector<Domain>& domains) {
+  return std::any_of(domains.begin(), domains.end(),
+                     [](const Domain& domain) { return domain.used && (domain.proxy_arp || domain.arp_snooping); });
+}
+
 template <typename T>
 void remove_value(std::vector<T>& from, T value) {
   from.erase(std::remove(from.begin(), from.end(), value), from.end());
@@ -82,6 +87,7 @@ uint16_t Dataplane::add_bridge(const BridgeOptions& options) {
       put(context_.vnis, VniKey{options.underlay, static_cast<uint32_t>(wanted.vni)}, index);
     }
   }
+  context_.asks_neighbors = any_asks_neighbors(context_.domains);
   return bridge;
 }
 
@@ -100,6 +106,7 @@ void Dataplane::remove_bridge(uint16_t bridge) {
     if (domain.vni >= 0) context_.vnis.erase({domain.underlay, static_cast<uint32_t>(domain.vni)});
     domain = {};
   }
+  context_.asks_neighbors = any_asks_neighbors(context_.domains);
   context_.last_vtep = {};
   bridges_[bridge] = {};
 }

@@ -21,20 +21,24 @@ constexpr uintptr_t kAhead = 8 * kCacheLine;  // may point past the queue: a pre
 }
 
 uint32_t MemoryPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pools& pools, CounterRow& row) {
+  const uint8_t* bytes = in_.bytes.data();
+  const Frame* frames = in_.frames.data();
+  const size_t end = in_.frames.size();
+  size_t next = in_.next;
   uint32_t count = 0;
-  for (uint32_t turns = 0; turns < max && in_.next < in_.frames.size(); ++turns) {
-    const Frame& frame = in_.frames[in_.next];
-    if (OVERLANE_UNLIKELY(frame.length > Pools::kLargeRoom)) {
-      refuse_oversize(frame.length, row);
-      advance();
-      continue;
-    }
+  for (uint32_t turns = 0; turns < max && next < end; ++turns) {
+    const Frame& frame = frames[next];
     Packet* packet = pools.take(frame.length);
-    if (OVERLANE_UNLIKELY(packet == nullptr)) {
+    if (OVERLANE_UNLIKELY(packet == nullptr && frame.length <= Pools::kLargeRoom)) {
       row.add(Counter::rx_pool_empty);
       break;
     }
-    const uint8_t* from = in_.bytes.data() + frame.offset;
+    if (++next == end && options_.loop) next = 0;
+    if (OVERLANE_UNLIKELY(packet == nullptr)) {
+      refuse_oversize(frame.length, row);
+      continue;
+    }
+    const uint8_t* from = bytes + frame.offset;
     prefetch_read(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(from) + kAhead));
     if (OVERLANE_LIKELY(frame.length == 64)) {
       std::memcpy(packet->data, from, 64);
@@ -44,18 +48,10 @@ uint32_t MemoryPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, P
     packet->length = frame.length;
     packet->time = frame.time == kNow ? now : frame.time;
     packets[count++] = packet;
-    advance();
   }
+  in_.next = next;
+  if (next == end) in_.clear();
   return count;
-}
-
-void MemoryPort::advance() {
-  if (OVERLANE_LIKELY(++in_.next < in_.frames.size())) return;
-  if (options_.loop) {
-    in_.next = 0;
-  } else {
-    in_.clear();
-  }
 }
 
 uint32_t MemoryPort::transmit(Packet** packets, uint32_t count) {

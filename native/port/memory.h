@@ -16,7 +16,7 @@ class MemoryPort final : public Port {
     bool loop = false;
     bool discard = false;
   };
-  struct Frame {
+  struct alignas(32) Frame {  // a power of two, as its index is computed for every packet
     size_t offset;
     uint32_t length;
     uint32_t cut;
@@ -45,8 +45,6 @@ class MemoryPort final : public Port {
   uint32_t transmit(Packet** packets, uint32_t count) override;
 
  private:
-  void advance();
-
   Options options_;
   Queue in_;
   Queue out_;

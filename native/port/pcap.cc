@@ -5,41 +5,45 @@
 
 namespace overlane {
 
-bool PcapPort::fail(const std::string& path, const char* why, CaptureError code) {
+bool PcapPort::fail(const std::string& why, CaptureError code) {
   if (!error_.empty()) return false;
-  error_ = path + ": " + why;
+  error_ = why;
   error_code_ = code;
   return false;
 }
 
 bool PcapPort::open(const std::string& read, const std::string& write) {
   read_path_ = read;
-  write_path_ = write;
   if (!read.empty()) {
     reader_ = std::make_unique<CaptureReader>();
-    if (!reader_->open(read.c_str())) return fail(read, reader_->error(), reader_->error_code());
+    if (!reader_->open(read.c_str())) return fail(reader_->error(), reader_->error_code());
     const uint32_t type = reader_->link_type();
     if (!advance() && !error_.empty()) return false;
-    if (!pending_ && type != kEthernet && type != UINT32_MAX) return fail(read, "is not an Ethernet capture", kCaptureNotACapture);
+    if (!pending_ && type != kEthernet && type != kLinkTypeUnknown) return fail_link_type(type);
   }
   if (!write.empty()) {
     writer_ = std::make_unique<CaptureWriter>();
-    if (!writer_->open(write.c_str())) return fail(write, writer_->error(), writer_->error_code());
+    if (!writer_->open(write.c_str())) return fail(writer_->error(), writer_->error_code());
   }
   return true;
+}
+
+bool PcapPort::fail_link_type(uint32_t type) {
+  return fail(read_path_ + ": not an Ethernet capture (link type " + std::to_string(type) +
+                  "); capture on one Ethernet interface instead of 'any'",
+              kCaptureNotACapture);
 }
 
 // Looks at the next frame; false at the end, or where the file breaks.
 bool PcapPort::advance() {
   pending_ = reader_->next(frame_);
   if (!pending_) {
-    if (reader_->error_code() != kCaptureOk) fail(read_path_, reader_->error(), reader_->error_code());
+    if (reader_->error_code() != kCaptureOk) fail(reader_->error(), reader_->error_code());
     return false;
   }
   if (frame_.link_type != kEthernet) {
     pending_ = false;
-    const std::string why = "has frames of link type " + std::to_string(frame_.link_type) + ", not Ethernet (1)";
-    return fail(read_path_, why.c_str(), kCaptureNotACapture);
+    return fail_link_type(frame_.link_type);
   }
   return true;
 }
@@ -73,7 +77,7 @@ uint32_t PcapPort::transmit(Packet** packets, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) {
     const Packet& packet = *packets[i];
     if (!writer_->write(packet.data, packet.length, packet.length + packet.cut, packet.time)) {
-      fail(write_path_, writer_->error(), writer_->error_code());
+      fail(writer_->error(), writer_->error_code());
       return i;
     }
     release(packets[i]);
@@ -82,7 +86,7 @@ uint32_t PcapPort::transmit(Packet** packets, uint32_t count) {
 }
 
 void PcapPort::flush() {
-  if (writer_ && !writer_->flush()) fail(write_path_, writer_->error(), writer_->error_code());
+  if (writer_ && !writer_->flush()) fail(writer_->error(), writer_->error_code());
 }
 
 }  // namespace overlane

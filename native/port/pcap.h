@@ -25,10 +25,10 @@ class PcapPort final : public Port {
  private:
   static constexpr uint32_t kEthernet = 1;
   bool advance();
-  bool fail(const std::string& path, const char* why, CaptureError code);
+  bool fail(const std::string& why, CaptureError code);
+  bool fail_link_type(uint32_t type);
 
   std::string read_path_;
-  std::string write_path_;
   std::unique_ptr<CaptureReader> reader_;
   std::unique_ptr<CaptureWriter> writer_;
   CaptureFrame frame_{};

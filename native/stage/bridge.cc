@@ -81,12 +81,13 @@ OVERLANE_NOINLINE void flood(Packet* packet, Context& context) {
   send(packet, to, context);
 }
 
-OVERLANE_INLINE void forward(Packet* packet, Place to, Context& context) {
+// Known destination: sends, or drops what may not go there. `isolated`: the source is an isolated local port.
+OVERLANE_INLINE void forward(Packet* packet, Place to, bool isolated, Context& context) {
   if (OVERLANE_UNLIKELY(to == packet->source)) return context.counters.drop(packet, Counter::drop_same_port);
-  if (OVERLANE_UNLIKELY(is_tunnel(packet->source))) {
-    if (is_tunnel(to)) return context.counters.drop(packet, Counter::drop_split_horizon);
-  } else if (OVERLANE_UNLIKELY(!is_tunnel(to) && context.members[to].isolated &&
-                               context.members[packet->source].isolated)) {
+  if (OVERLANE_UNLIKELY(is_tunnel(to) && is_tunnel(packet->source))) {
+    return context.counters.drop(packet, Counter::drop_split_horizon);
+  }
+  if (OVERLANE_UNLIKELY(isolated && !is_tunnel(to) && context.members[to].isolated)) {
     return context.counters.drop(packet, Counter::drop_isolated);
   }
   send(packet, to, context);
@@ -99,7 +100,8 @@ struct Keys {
   uint8_t learns[kMaxBurst];
 };
 
-OVERLANE_INLINE bool learns(const Packet& packet, const Domain& domain, const Context& context) {
+bool learns(const Packet& packet, const Context& context) {
+  const Domain& domain = context.domains[packet.domain];
   if (is_tunnel(packet.source)) return domain.learn_remote;
   return domain.learning && context.members[packet.source].learning;
 }
@@ -107,6 +109,8 @@ OVERLANE_INLINE bool learns(const Packet& packet, const Domain& domain, const Co
 // Fills the keys; drops what has no station as its source.
 OVERLANE_INLINE void classify(Burst& burst, Keys& keys, Context& context) {
   uint32_t kept = 0;
+  uint16_t domain = kNoDomain;
+  bool learn = false;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     const Mac source = source_mac(packet->data);
@@ -114,11 +118,14 @@ OVERLANE_INLINE void classify(Burst& burst, Keys& keys, Context& context) {
       context.counters.drop(packet, Counter::drop_source_invalid);
       continue;
     }
-    const Domain& domain = context.domains[packet->domain];
-    keys.source[kept] = fdb_key(packet->domain, source);
-    keys.destination[kept] = fdb_key(packet->domain, destination_mac(packet->data));
+    if (OVERLANE_UNLIKELY(packet->domain != domain)) {  // a burst is from one port, mostly into one domain
+      domain = packet->domain;
+      learn = learns(*packet, context);
+    }
+    keys.source[kept] = fdb_key(domain, source);
+    keys.destination[kept] = fdb_key(domain, destination_mac(packet->data));
     keys.from[kept] = packet->source;
-    keys.learns[kept] = learns(*packet, domain, context);
+    keys.learns[kept] = learn;
     burst.packets[kept++] = packet;
   }
   burst.count = kept;
@@ -128,22 +135,26 @@ OVERLANE_INLINE void classify(Burst& burst, Keys& keys, Context& context) {
 
 void bridge(Burst& burst, Context& context) {
   Keys keys;
+  uint32_t source_at[kMaxBurst];
+  uint32_t destination_at[kMaxBurst];
   Place to[kMaxBurst];
   uint8_t conflict[kMaxBurst];
   classify(burst, keys, context);
   if (burst.count == 0) return;
   std::memset(conflict, 0, burst.count);
-  context.fdb->prefetch(keys.source, burst.count);
-  context.fdb->prefetch(keys.destination, burst.count);
-  context.fdb->learn(keys.source, keys.from, keys.learns, burst.count, context.tick, conflict,
-                     context.counters.port(burst.packets[0]->ingress));
-  context.fdb->look_up(keys.destination, burst.count, context.tick, to);
+  const Packet& first = *burst.packets[0];
+  const bool isolated = !is_tunnel(first.source) && context.members[first.source].isolated;
+  context.fdb->locate(keys.source, burst.count, source_at);
+  context.fdb->locate(keys.destination, burst.count, destination_at);
+  context.fdb->learn(keys.source, source_at, keys.from, keys.learns, burst.count, context.tick, conflict,
+                     context.counters.port(first.ingress));
+  context.fdb->look_up(keys.destination, destination_at, burst.count, context.tick, to);
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     if (OVERLANE_UNLIKELY(conflict[i])) {
       context.counters.drop(packet, Counter::drop_source_static);
     } else if (OVERLANE_LIKELY(to[i] != kNowhere)) {
-      forward(packet, to[i], context);
+      forward(packet, to[i], isolated, context);
     } else {
       flood(packet, context);
     }

@@ -111,6 +111,7 @@ struct Context {
   FlatMap<AddressKey, uint32_t> vteps;        // in a domain -> tunnel
   FlatMap<AddressKey, NextHop> next_hops;     // in an underlay -> MAC
   LastVtep last_vtep;
+  bool asks_neighbors = false;  // some domain has proxy ARP or snooping
   Nanos now = 0;
   Tick tick = 0;
 };

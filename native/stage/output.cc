@@ -35,24 +35,26 @@ void Output::encapsulate(uint16_t underlay, Burst& burst, Context& context) {
 void Output::transmit(uint16_t port, Burst& burst, Context& context) {
   const Link& link = links_[port];
   uint32_t fits = 0;
-  uint64_t bytes[kMaxBurst + 1];
-  bytes[0] = 0;
+  uint64_t bytes = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     if (OVERLANE_UNLIKELY(packet->length > link.longest)) {
       context.counters.drop(packet, Counter::drop_mtu);
       continue;
     }
-    burst.packets[fits] = packet;
-    bytes[fits + 1] = bytes[fits] + packet->length;
-    ++fits;
+    burst.packets[fits++] = packet;
+    bytes += packet->length;
   }
-  uint32_t taken = fits == 0 ? 0 : link.port->transmit(burst.packets, fits);
+  burst.count = 0;
+  if (fits == 0) return;
+  const uint32_t taken = link.port->transmit(burst.packets, fits);
+  for (uint32_t i = taken; i < fits; ++i) {
+    bytes -= burst.packets[i]->length;
+    context.counters.drop(burst.packets[i], link.port->refusal());
+  }
   CounterRow& row = context.counters.port(port);
   row.add(Counter::tx_packets, taken);
-  row.add(Counter::tx_bytes, bytes[taken]);
-  for (uint32_t i = taken; i < fits; ++i) context.counters.drop(burst.packets[i], link.port->refusal());
-  burst.count = 0;
+  row.add(Counter::tx_bytes, bytes);
 }
 
 }  // namespace overlane

@@ -12,9 +12,7 @@ Mac answer_for(const Packet& packet, IpAddress target, Mac asker, Context& conte
   const Neighbor* neighbor = context.neighbors.find(packet.domain, target);
   known = neighbor != nullptr;
   if (!known || neighbor->mac == asker) return 0;
-  const FdbKey key = fdb_key(packet.domain, neighbor->mac);
-  Place place;
-  context.fdb->look_up(&key, 1, context.tick, &place);
+  const Place place = context.fdb->look_up(fdb_key(packet.domain, neighbor->mac), context.tick);
   return place == packet.source ? 0 : neighbor->mac;
 }
 
@@ -114,6 +112,7 @@ OVERLANE_INLINE Verdict handle(Packet& packet, Context& context) {
 }  // namespace
 
 void proxy_arp(Burst& burst, Context& context) {
+  if (!context.asks_neighbors) return;
   uint32_t kept = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];

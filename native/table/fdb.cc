@@ -43,14 +43,16 @@ class FdbOf final : public Fdb {
  public:
   FdbOf(uint32_t entries, uint64_t seed) : store_(entries, seed), capacity_(entries) {}
 
-  void prefetch(const FdbKey* keys, uint32_t count) const override {
-    for (uint32_t i = 0; i < count; ++i) store_.prefetch(keys[i]);
+  using Fdb::look_up;
+
+  void locate(const FdbKey* keys, uint32_t count, uint32_t* at) const override {
+    for (uint32_t i = 0; i < count; ++i) at[i] = store_.locate(keys[i]);
   }
 
-  void learn(const FdbKey* keys, const Place* from, const uint8_t* learns, uint32_t count, Tick now,
-             uint8_t* conflict, CounterRow& row) override {
+  void learn(const FdbKey* keys, const uint32_t* at, const Place* from, const uint8_t* learns, uint32_t count,
+             Tick now, uint8_t* conflict, CounterRow& row) override {
     for (uint32_t i = 0; i < count; ++i) {
-      uint64_t* value = store_.find(keys[i]);
+      uint64_t* value = store_.find(keys[i], at[i]);
       if (OVERLANE_LIKELY(value != nullptr && FdbValue::place(*value) == from[i])) {
         if (OVERLANE_UNLIKELY(FdbValue::seen(*value) != now && learns[i] && !FdbValue::is_static(*value))) {
           *value = FdbValue::make(from[i], now);
@@ -67,9 +69,9 @@ class FdbOf final : public Fdb {
     }
   }
 
-  void look_up(const FdbKey* keys, uint32_t count, Tick now, Place* places) const override {
+  void look_up(const FdbKey* keys, const uint32_t* at, uint32_t count, Tick now, Place* places) const override {
     for (uint32_t i = 0; i < count; ++i) {
-      const uint64_t* value = store_.find(keys[i]);
+      const uint64_t* value = store_.find(keys[i], at[i]);
       places[i] = value != nullptr && !expired(keys[i], *value, now) ? FdbValue::place(*value) : kNowhere;
     }
   }
@@ -86,7 +88,7 @@ class FdbOf final : public Fdb {
   }
 
   bool set_static(FdbKey key, Place place) override {
-    uint64_t* value = store_.find(key);
+    uint64_t* value = store_.find(key, store_.locate(key));
     if (value != nullptr && !FdbValue::is_static(*value)) count(key, FdbValue::place(*value), -1);
     if (value == nullptr) value = store_.size() < capacity_ ? store_.insert(key) : nullptr;
     if (value == nullptr) return false;
@@ -95,7 +97,7 @@ class FdbOf final : public Fdb {
   }
 
   bool erase(FdbKey key) override {
-    const uint64_t* value = store_.find(key);
+    const uint64_t* value = store_.find(key, store_.locate(key));
     if (value == nullptr) return false;
     if (!FdbValue::is_static(*value)) count(key, FdbValue::place(*value), -1);
     store_.erase(key);

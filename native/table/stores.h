@@ -1,5 +1,5 @@
-// Where FDB entries lie. A store has: find, insert (nullptr: no slot), erase, prefetch, scan (a hand that goes round and
-// does what the visitor says; returns the slots it passed), each, size, slots, bytes. Copy MapStore to try another one.
+// Where FDB entries lie. A store has: locate (where to look, prefetched) and find, insert (nullptr: no slot), erase, scan (a
+// hand that goes round and does what the visitor says; returns the slots it passed), each, size, slots, bytes. Copy MapStore to try another one.
 #pragma once
 
 #include <sys/mman.h>
@@ -15,8 +15,8 @@ namespace overlane {
 
 enum class Visit : uint8_t { keep, erase, erase_and_stop };
 
-// Two candidate buckets of one cache line each: four keys, then their four values. Half full at most, so an entry
-// finds both buckets full about once in a million.
+// Two candidate buckets of one cache line each: four keys, then their four values. Where both are full one entry moves
+// to its other bucket. Half full at most, so that fails about once in a hundred million.
 class BucketStore {
  public:
   BucketStore(uint32_t entries, uint64_t seed) : seed_(seed) {
@@ -32,24 +32,27 @@ class BucketStore {
   BucketStore(const BucketStore&) = delete;
   BucketStore& operator=(const BucketStore&) = delete;
 
-  OVERLANE_INLINE void prefetch(uint64_t key) const { prefetch_read(&buckets_[first(key)]); }
+  OVERLANE_INLINE uint32_t locate(uint64_t key) const {
+    const auto at = static_cast<uint32_t>(first(key));
+    prefetch_read(&buckets_[at]);
+    return at;
+  }
 
-  OVERLANE_INLINE uint64_t* find(uint64_t key) const {
-    Bucket& bucket = buckets_[first(key)];
+  OVERLANE_INLINE uint64_t* find(uint64_t key, uint32_t at) const {
+    Bucket& bucket = buckets_[at];
     unsigned match = bucket.match(key);
     if (OVERLANE_LIKELY(match != 0)) return &bucket.values[__builtin_ctz(match)];
     return find_second(key);
   }
 
+  // nullptr: no slot.
   uint64_t* insert(uint64_t key) {
-    for (size_t index : {first(key), second(key)}) {
-      Bucket& bucket = buckets_[index];
-      unsigned free = bucket.match(0);
-      if (free == 0) continue;
-      unsigned slot = __builtin_ctz(free);
-      bucket.keys[slot] = key;
-      ++size_;
-      return &bucket.values[slot];
+    const size_t candidates[] = {first(key), second(key)};
+    for (size_t index : candidates) {
+      if (uint64_t* value = put(index, key)) return value;
+    }
+    for (size_t index : candidates) {
+      if (make_slot(buckets_[index], index)) return put(index, key);
     }
     return nullptr;
   }
@@ -106,6 +109,31 @@ class BucketStore {
     }
   };
 
+  uint64_t* put(size_t index, uint64_t key) {
+    Bucket& bucket = buckets_[index];
+    const unsigned free = bucket.match(0);
+    if (free == 0) return nullptr;
+    const unsigned way = __builtin_ctz(free);
+    bucket.keys[way] = key;
+    ++size_;
+    return &bucket.values[way];
+  }
+
+  // Moves one entry of a full bucket to its other bucket, if one of those has room.
+  bool make_slot(Bucket& bucket, size_t index) {
+    for (unsigned way = 0; way < kWays; ++way) {
+      const uint64_t key = bucket.keys[way];
+      const size_t other = first(key) == index ? second(key) : first(key);
+      uint64_t* value = other == index ? nullptr : put(other, key);
+      if (value == nullptr) continue;
+      *value = bucket.values[way];
+      bucket.keys[way] = 0;
+      --size_;
+      return true;
+    }
+    return false;
+  }
+
   OVERLANE_INLINE size_t first(uint64_t key) const { return (hash64(key, seed_) >> 32) & mask_; }
   OVERLANE_INLINE size_t second(uint64_t key) const { return (hash64(key, ~seed_) >> 32) & mask_; }
 
@@ -127,8 +155,8 @@ class MapStore {
  public:
   MapStore(uint32_t entries, uint64_t seed) : map_(0, Hash{seed}), capacity_(entries) { map_.reserve(entries); }
 
-  void prefetch(uint64_t) const {}
-  uint64_t* find(uint64_t key) const {
+  uint32_t locate(uint64_t) const { return 0; }
+  uint64_t* find(uint64_t key, uint32_t) const {
     auto found = map_.find(key);
     return found == map_.end() ? nullptr : &found->second;
   }

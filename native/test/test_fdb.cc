@@ -21,14 +21,13 @@ struct Table {
     const FdbKey key = fdb_key(1, mac);
     const uint8_t learns = 1;
     uint8_t conflict = 0;
-    fdb->learn(&key, &from, &learns, 1, now, &conflict, row);
+    uint32_t at;
+    fdb->locate(&key, 1, &at);
+    fdb->learn(&key, &at, &from, &learns, 1, now, &conflict, row);
     return conflict == 0;
   }
   Place find(Mac mac, Tick now = 0) {
-    const FdbKey key = fdb_key(1, mac);
-    Place place;
-    fdb->look_up(&key, 1, now, &place);
-    return place;
+    return fdb->look_up(fdb_key(1, mac), now);
   }
   std::unique_ptr<Fdb> fdb;
   CounterRow row;
@@ -73,10 +72,7 @@ TEST("fdb: domains are apart") {
   Table t(FdbKind::bucket);
   t.fdb->set_domain(2, 0, 100);
   t.learn(2, 1);
-  const FdbKey other = fdb_key(2, 2);
-  Place place;
-  t.fdb->look_up(&other, 1, 0, &place);
-  CHECK_EQ(place, kNowhere);
+  CHECK_EQ(t.fdb->look_up(fdb_key(2, 2), 0), kNowhere);
 }
 
 TEST("fdb: a flood from one port leaves the others' entries and their right to learn") {
@@ -130,6 +126,16 @@ TEST("fdb: a million MACs stay inside the stated memory, and the others' entries
   CHECK(t.fdb->size() <= 65536u);
   CHECK_EQ(t.fdb->bytes(), bytes);
   for (Mac mac = 2; mac < 2002; mac += 2) CHECK_EQ(t.find(mac), 1u);
+}
+
+TEST("fdb: a table fills to its last entry") {
+  for (uint32_t entries : {1u, 100u, 1000u, 4096u, 131072u}) {
+    Table t(FdbKind::bucket, entries, entries);
+    for (Mac i = 1; i <= entries; ++i) t.learn(i * 2, 1);
+    CHECK_EQ(t.fdb->size(), entries);
+    CHECK_EQ(t.row.get(Counter::fdb_refused_table), 0u);
+    for (Mac i = 1; i <= entries; ++i) CHECK_EQ(t.find(i * 2), 1u);
+  }
 }
 
 TEST("fdb: buckets and the reference map agree over a random history") {

@@ -84,6 +84,25 @@ TEST("parse: cut at every length it never reads past the end, and says what is m
   }
 }
 
+TEST("parse: the short way and the thorough one agree on every one-byte change and every length") {
+  Bytes tcp = udp_frame(mac(2), mac(1), 1, 2);
+  tcp[23] = 6;
+  tcp[46] = 0x50;
+  for (const Bytes& whole : {udp_frame(mac(2), mac(1), 1, 2), tcp}) {
+    for (size_t at = 12; at < 48; ++at) {
+      for (int value = 0; value < 256; ++value) {
+        Bytes frame = whole;
+        frame[at] = static_cast<uint8_t>(value);
+        for (size_t length : {frame.size(), size_t{60}, size_t{45}, size_t{42}}) {
+          const Headers a = parse_frame(frame.data(), static_cast<uint32_t>(length));
+          const Headers b = parse_thoroughly(frame.data(), static_cast<uint32_t>(length));
+          CHECK(a == b);
+        }
+      }
+    }
+  }
+}
+
 TEST("parse: lengths that lie") {
   Bytes frame = udp_frame(mac(2), mac(1), 1, 2);
   frame[38] = 0;
