@@ -29,14 +29,19 @@ export interface BenchOptions {
 }
 
 /** The cells that the options ask for, in the order of the report. `memory` is called when the first peer runs. */
-async function chooseCells(options: BenchOptions, pinning: ReturnType<typeof detectPinning>, memory: () => Memory): Promise<Cell[]> {
+async function chooseCells(
+  options: BenchOptions,
+  pinning: ReturnType<typeof detectPinning>,
+  memory: () => Memory,
+): Promise<Cell[]> {
   const trials = await findTrials();
   const own = trials.flatMap((trial) => trialCells(trial, options.variants, pinning, options.seconds));
   const peers = options.peers && !options.quick ? await findPeers() : [];
   const cells = [...own, ...peers.map((peer) => peerCell(peer, pinning, options.seconds, memory))];
   const pattern = options.only?.toLowerCase() ?? '';
   return cells.filter(
-    (cell) => (!options.quick || cell.case.quick === true) && cellName(cell.trial, cell.case).toLowerCase().includes(pattern),
+    (cell) =>
+      (!options.quick || cell.case.quick === true) && cellName(cell.trial, cell.case).toLowerCase().includes(pattern),
   );
 }
 

@@ -15,9 +15,10 @@ Installs the dependencies and builds the native addon and dist/, each when its i
 
 // ---- steps: stale() decides, run() does it, stamp (if any) is remembered once run() has succeeded ----
 
-const nativeHash = () =>
-  hashOf(['binding.gyp', ...tree('native', /^native\/(test|fuzz|build)\//)], process.versions.modules);
-const sourceHash = () => hashOf(['tsconfig.json', 'package-lock.json', ...tree('src')]);
+// Not a matter of the Node that runs: the addon is built on Node-API, and one build serves them all.
+const nativeHash = () => hashOf(['binding.gyp', ...tree('native', /^native\/(test|fuzz|build)\//)]);
+const sourceHash = () =>
+  hashOf(['tsconfig.json', 'package-lock.json', ...tree('src'), ...tree('bench', /^bench\/results\//)]);
 
 const steps = [
   { name: 'dependencies', stale: dependenciesStale, run: installDependencies },
@@ -88,9 +89,12 @@ async function installDependencies() {
 
 async function buildAddon() {
   requireTools();
-  const advice = 'the native addon did not compile; "npm run build" starts from a clean slate';
+  const advice = 'the native addon was not built; "npm run build" starts from a clean slate';
   if (force) clean();
   if ((await nodeGyp(['configure', 'build'])) === 0) return;
+  if (logTail(400).includes('network connectivity')) {
+    throw new Error('this Node has no headers (include/node beside bin), and they could not be downloaded');
+  }
   // A header that was renamed or removed is still named in make's dependency files.
   if (!logTail(400).includes('No rule to make target')) throw new Error(advice);
   clean();
@@ -104,14 +108,14 @@ function clean() {
 }
 
 async function compile() {
-  const tsc = at('node_modules/typescript/bin/tsc');
-  await must(
-    [process.execPath, tsc, '-p', 'tsconfig.json', '--pretty', 'false'],
-    'the TypeScript sources do not compile',
-  );
+  const tsc = [process.execPath, at('node_modules/typescript/bin/tsc'), '--pretty', 'false', '-p'];
+  await must([...tsc, 'tsconfig.json'], 'the TypeScript sources do not compile');
+  await must([...tsc, 'bench/tsconfig.json'], 'the TypeScript sources of the bench do not compile');
   // What has no source any more must not be imported any more.
   for (const file of tree('dist')) {
-    const source = file.replace(/^dist/, 'src').replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
+    const source = file
+      .replace(/^dist\/(bench\/)?/, (_, bench) => bench ?? 'src/')
+      .replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
     if (!fs.existsSync(at(source))) fs.rmSync(at(file));
   }
   fs.chmodSync(at('dist/cli/main.js'), 0o755);
@@ -155,8 +159,9 @@ function excerpt() {
   const lines = logTail(1000).split('\n');
   const errors = lines.filter((line) => line.startsWith('npm error'));
   if (errors.length > 0) return errors.slice(0, 12).join('\n');
+  // node-gyp goes on about itself at the end.
   return lines
-    .filter((line) => !line.startsWith('gyp '))
+    .filter((line) => !/^gyp (info|http|ERR! (System|command|cwd|node|not ok|stack +at))/.test(line))
     .slice(-25)
     .join('\n');
 }
@@ -229,8 +234,8 @@ function tree(folder, except) {
     .sort();
 }
 
-function hashOf(files, ...more) {
-  const hash = createHash('sha256').update(more.join(' '));
+function hashOf(files) {
+  const hash = createHash('sha256');
   for (const file of files) hash.update(`\0${file}\0`).update(fs.readFileSync(at(file)));
   return hash.digest('hex');
 }

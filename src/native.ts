@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { OverlaneError } from './errors.js';
+import { type ErrorCode, OverlaneError } from './errors.js';
 
 /** A burst as it crosses the boundary: frames back to back in `data`, frame i at `offsets[i]`, `lengths[i]` bytes long. */
 export interface NativeBurst {
@@ -157,8 +157,8 @@ export interface NativeDataplane {
   counters(): BigUint64Array;
   /** Misses since the last call; bounded, the surplus is counted in `miss_lost`. */
   misses(): NativeMiss[];
-  /** First write error of a port (disk full, …), or null. */
-  portError(port: number): string | null;
+  /** First failure of a port (broken capture, disk full, …), or null. */
+  portError(port: number): { code: ErrorCode; message: string } | null;
   flush(): void;
   close(): void;
 }

@@ -8,6 +8,12 @@ const BATCH = 1_000_000;
 /** How far the virtual clock moves in a batch, so that FDB entries are refreshed as in life. Far below the ageing time. */
 const BATCH_NS = 10_000_000n;
 
+/**
+ * Packets of 10,000 that may be flooded in steady state: a hash table of fixed buckets refuses a few MACs (counted as
+ * fdb_refused_table) long before it is full, and what is sent to those is flooded for ever.
+ */
+const FLOODED_IN_10000 = 1n;
+
 /** The VTEPs behind the underlay: several, so that a cache of the last one has something to miss. */
 export const REMOTE_VTEPS: Vtep[] = Array.from({ length: 16 }, (_, i) => ({
   mac: [0x02, 0, 0, 0, 1, i],
@@ -58,8 +64,8 @@ export function overlayLab({ api }: Product, peers: number, wireQueueBytes: numb
 
 /**
  * Runs `lab` for ever with what loops in its ports. `learned` packets go first: after them nothing is flooded any more.
- * The check demands that every packet received since was transmitted, none flooded or dropped, and, where `counter` is
- * given, that it counted every one of them.
+ * The check demands that every packet received since was transmitted, none dropped and next to none flooded, and, where
+ * `counter` is given, that it counted every one of them.
  */
 export function steady(lab: Dataplane, learned: number, counter?: string): Workload {
   let now = 0n;
@@ -76,7 +82,8 @@ export function steady(lab: Dataplane, learned: number, counter?: string): Workl
       const { total: after, balanced } = lab.counters();
       const since = (name: string) => (after[name] ?? 0n) - (before[name] ?? 0n);
       const received = since('rx_packets');
-      const wrong = Object.keys(after).filter((name) => (name.startsWith('drop_') || name === 'flooded') && since(name) > 0n);
+      const wrong = Object.keys(after).filter((name) => name.startsWith('drop_') && since(name) > 0n);
+      if (since('flooded') * 10000n > received * FLOODED_IN_10000) wrong.push('flooded');
       if (since('tx_packets') !== received) wrong.push('tx_packets');
       if (counter !== undefined && since(counter) !== received) wrong.push(counter);
       if (!balanced) wrong.push('cloned', 'consumed');

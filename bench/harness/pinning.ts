@@ -38,7 +38,8 @@ export function choosePinning(allowed: readonly number[], isolated: readonly num
   if (!hasTaskset) {
     return { cpu: null, mainCpu: null, about: 'not pinned: taskset is missing (apt-get install util-linux)' };
   }
-  if (allowed.length < 2) return { cpu: null, mainCpu: null, about: 'not pinned: one core only, shared with the system' };
+  if (allowed.length < 2)
+    return { cpu: null, mainCpu: null, about: 'not pinned: one core only, shared with the system' };
   const quiet = allowed.filter((cpu) => isolated.includes(cpu));
   const cpu = (quiet.length > 0 ? quiet : allowed).at(-1)!;
   const mainCpu = allowed.find((other) => other !== cpu)!;

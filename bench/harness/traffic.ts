@@ -111,7 +111,13 @@ export function vxlanFrames(from: Side, pairs: number, size: number, vni: number
     const at = i * stride;
     const vtep = vteps[i % vteps.length]!;
     const ports = { srcPort: 49152 + (i % 16384), dstPort: 4789 };
-    putUdpHeaders(all.data, at, stride, { dstMac: local.mac, srcMac: vtep.mac, srcIp: vtep.ip, dstIp: local.ip, ...ports });
+    putUdpHeaders(all.data, at, stride, {
+      dstMac: local.mac,
+      srcMac: vtep.mac,
+      srcIp: vtep.ip,
+      dstIp: local.ip,
+      ...ports,
+    });
     all.data.set([0x08, 0, 0, 0, vni >> 16, (vni >> 8) & 255, vni & 255, 0], at + LEAST_SIZE);
     putStationFrame(all.data, at + VXLAN_OVERHEAD, size, from, i);
   }

@@ -28,7 +28,7 @@ export interface Sample {
   packets: number;
   /** Wall time, ns. */
   ns: number;
-  /** CPU time / wall time of the measured process: below about 0.97 somebody else had the core. Absent for peers. */
+  /** CPU time / wall time of the measured process, at most 1: below about 0.97 somebody else had the core. */
   cpuShare?: number;
 }
 

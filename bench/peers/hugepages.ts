@@ -39,7 +39,12 @@ export function acquireMemory({ number = NUMBER, meminfo = '/proc/meminfo' }: Hu
     const wanted = Math.ceil(WANTED_BYTES / 1024 / kib);
     const before = Number(readFileSync(number, 'utf8'));
     const free = Number(/^HugePages_Free:\s+(\d+)/m.exec(readFileSync(meminfo, 'utf8'))?.[1] ?? 0);
-    const keep: Memory = { huge: true, args: ['--in-memory'], about: `peers use ${kib} KiB huge pages`, release: () => {} };
+    const keep: Memory = {
+      huge: true,
+      args: ['--in-memory'],
+      about: `peers use ${kib} KiB huge pages`,
+      release: () => {},
+    };
     if (free >= wanted) return keep;
     // Pages in use elsewhere stay in use: ask for ours on top.
     writeFileSync(number, String(before - free + wanted));

@@ -45,12 +45,15 @@ async function run(context: PeerContext): Promise<Sample> {
   const db = `unix:${at('db.sock')}`;
   const tool = (name: string, ...args: string[]) => runTool(findProgram(name)!, args, signal, env);
   const vsctl = (...args: string[]) => tool('ovs-vsctl', `--db=${db}`, '--timeout=30', ...args);
-  for (const side of ['a', 'b'] as const) writeFileSync(at(`${side}.pcap`), toPcap(stationFrames(side, MACS / 2, SIZE)));
+  for (const side of ['a', 'b'] as const)
+    writeFileSync(at(`${side}.pcap`), toPcap(stationFrames(side, MACS / 2, SIZE)));
 
   await tool('ovsdb-tool', 'create', at('conf.db'), SCHEMA);
   const daemons: PeerProcess[] = [];
   try {
-    daemons.push(new PeerProcess(findProgram('ovsdb-server')!, [at('conf.db'), `--remote=punix:${at('db.sock')}`], env));
+    daemons.push(
+      new PeerProcess(findProgram('ovsdb-server')!, [at('conf.db'), `--remote=punix:${at('db.sock')}`], env),
+    );
     while (!existsSync(at('db.sock'))) await pause(20, signal);
     await configure(vsctl, context);
     const control = at('vswitchd.ctl');
@@ -63,15 +66,28 @@ async function run(context: PeerContext): Promise<Sample> {
       await vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev');
       for (const [i, side] of ['a', 'b'].entries()) {
         const device = `net_pcap${i},rx_pcap=${at(`${side}.pcap`)},infinite_rx=1`;
-        await vsctl('add-port', 'br0', `p${i}`, '--', 'set', 'Interface', `p${i}`, 'type=dpdk', `options:dpdk-devargs="${device}"`);
+        await vsctl(
+          'add-port',
+          'br0',
+          `p${i}`,
+          '--',
+          'set',
+          'Interface',
+          `p${i}`,
+          'type=dpdk',
+          `options:dpdk-devargs="${device}"`,
+        );
       }
     };
     await Promise.race([setUp(), died]);
     // Both sides learned, every flow cached.
     await pause(1500, signal);
     await tool('ovs-appctl', '-t', control, 'dpif-netdev/pmd-stats-clear');
+    const cpu = vswitchd.cpuNs();
+    const start = process.hrtime.bigint();
     await pause(Math.max(1, seconds) * 1000, signal);
-    return perfSample(await tool('ovs-appctl', '-t', control, 'dpif-netdev/pmd-perf-show'));
+    const cpuShare = Math.min(1, (vswitchd.cpuNs() - cpu) / Number(process.hrtime.bigint() - start));
+    return { ...perfSample(await tool('ovs-appctl', '-t', control, 'dpif-netdev/pmd-perf-show')), cpuShare };
   } finally {
     for (const daemon of daemons.reverse()) await daemon.stop();
   }

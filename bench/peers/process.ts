@@ -1,5 +1,6 @@
 /** A peer's process: started so that it cannot outlive us, watched by what it prints, ended in any case. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findProgram } from './peer.js';
@@ -43,6 +44,19 @@ export class PeerProcess {
   /** The last 64 KiB of stdout and stderr. */
   get output(): string {
     return this.#output;
+  }
+
+  /** CPU time of all its threads so far, ns, to 10 ms; NaN when it has ended. */
+  cpuNs(): number {
+    try {
+      // proc(5): utime and stime are fields 14 and 15; the name before them may hold anything but a last ')'.
+      const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ');
+      return (Number(fields[11]) + Number(fields[12])) * 1e7;
+    } catch {
+      return Number.NaN;
+    }
   }
 
   /** Forgets what was printed so far, then writes a line. */

@@ -20,13 +20,28 @@ export function receivedPackets(text: string): number {
 export async function runTestpmd(mode: string, size: number, context: PeerContext): Promise<Sample> {
   const { pinning, signal } = context;
   if (pinning.cpu === null || pinning.mainCpu === null) throw new Error('dpdk-testpmd needs two cores');
-  const eal = ['-l', `${pinning.mainCpu},${pinning.cpu}`, '--main-lcore', String(pinning.mainCpu), '--no-pci', '--no-telemetry'];
+  const eal = [
+    '-l',
+    `${pinning.mainCpu},${pinning.cpu}`,
+    '--main-lcore',
+    String(pinning.mainCpu),
+    '--no-pci',
+    '--no-telemetry',
+  ];
   const ports = [0, 1].flatMap((i) => ['--vdev', `net_null${i},size=${size},copy=1`]);
   const prefix = ['--file-prefix', context.prefix];
   const options = ['-i', `--forward-mode=${mode}`, '--nb-cores=1', '--total-num-mbufs=16384'];
   // Into a pipe it would print its statistics only at the end.
   const command = ['-oL', findProgram('dpdk-testpmd')!];
-  const peer = new PeerProcess(findProgram('stdbuf')!, [...command, ...eal, ...context.memory.args, ...prefix, ...ports, '--', ...options]);
+  const peer = new PeerProcess(findProgram('stdbuf')!, [
+    ...command,
+    ...eal,
+    ...context.memory.args,
+    ...prefix,
+    ...ports,
+    '--',
+    ...options,
+  ]);
   try {
     await peer.until(/testpmd> $/, signal);
     peer.send('start');
@@ -34,13 +49,14 @@ export async function runTestpmd(mode: string, size: number, context: PeerContex
     const statistics = async () => {
       peer.send('show fwd stats all');
       const at = process.hrtime.bigint();
-      await peer.until(/Accumulated forward statistics[^]*testpmd> $/, signal);
-      return { at, packets: receivedPackets(peer.output) };
+      await peer.until(/Accumulated forward statistics[\s\S]*testpmd> $/, signal);
+      return { at, cpu: peer.cpuNs(), packets: receivedPackets(peer.output) };
     };
     const before = await statistics();
     await pause(context.seconds * 1000, signal);
     const after = await statistics();
-    return { packets: after.packets - before.packets, ns: Number(after.at - before.at) };
+    const ns = Number(after.at - before.at);
+    return { packets: after.packets - before.packets, ns, cpuShare: Math.min(1, (after.cpu - before.cpu) / ns) };
   } finally {
     await peer.stop();
   }

@@ -15,14 +15,14 @@ interface Axis {
 }
 
 const BY_SIZE: Axis = {
-  title: 'ns a packet by frame size, 1K MACs',
+  title: 'ns a packet by frame size (1K MACs)',
   name: 'bytes of a frame',
-  at: (row) => (row.macs === 1024 ? row.size : null),
+  at: (row) => (row.macs === null || row.macs === 1024 ? row.size : null),
   label: String,
 };
 
 const BY_MACS: Axis = {
-  title: 'ns a packet by MAC addresses, 64 B frames',
+  title: 'ns a packet by MAC addresses (64 B frames)',
   name: 'MAC addresses',
   at: (row) => (row.size === null || row.size === 64 ? row.macs : null),
   label: short,
@@ -84,7 +84,13 @@ function draw(outcome: Outcome, axis: Axis): string | null {
     yAxis: { type: 'log', name: 'ns/packet', ...logRange(points.flatMap(([, , min, max]) => [min, max])) },
     series: series.flatMap((one) => [
       { type: 'line', name: one.name, data: one.points.map(([x, y]) => [x, y]), symbol: 'circle', symbolSize: 8 },
-      { type: 'custom', name: one.name, renderItem: whisker, data: one.points.map(([x, , min, max]) => [x, min, max]), silent: true },
+      {
+        type: 'custom',
+        name: one.name,
+        renderItem: whisker,
+        data: one.points.map(([x, , min, max]) => [x, min, max]),
+        silent: true,
+      },
     ]),
   } as echarts.EChartsCoreOption);
   const svg = chart.renderToSVGString();
@@ -100,7 +106,10 @@ function logRange(values: readonly number[]): { min: number; max: number } {
 }
 
 /** A vertical line from the lowest to the highest round. */
-function whisker(_: unknown, api: { value(i: number): number; coord(at: number[]): number[]; visual(name: string): string }): unknown {
+function whisker(
+  _: unknown,
+  api: { value(i: number): number; coord(at: number[]): number[]; visual(name: string): string },
+): unknown {
   const [x1, y1] = api.coord([api.value(0), api.value(1)]);
   const [x2, y2] = api.coord([api.value(0), api.value(2)]);
   return { type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke: api.visual('color'), lineWidth: 2 } };
@@ -109,7 +118,10 @@ function whisker(_: unknown, api: { value(i: number): number; coord(at: number[]
 /** File name → SVG text. */
 export function pictures(outcome: Outcome): Map<string, string> {
   const files = new Map<string, string>();
-  for (const [name, axis] of [['ns-by-size.svg', BY_SIZE], ['ns-by-macs.svg', BY_MACS]] as const) {
+  for (const [name, axis] of [
+    ['ns-by-size.svg', BY_SIZE],
+    ['ns-by-macs.svg', BY_MACS],
+  ] as const) {
     const svg = draw(outcome, axis);
     if (svg !== null) files.set(name, svg);
   }

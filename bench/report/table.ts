@@ -29,9 +29,11 @@ function line(row: Row, terminal: Terminal): string[] {
     return [...head, '', '', '', '', terminal.paint(style, `${row.failure === null ? 'absent' : 'failed'}: ${note}`)];
   }
   const { median, min, max, mpps, cpuShare } = row.summary;
-  const verdict = row.budgetMet === null ? '' : row.budgetMet ? terminal.paint('green', 'met') : terminal.paint('red', 'missed');
+  const verdict =
+    row.budgetMet === null ? '' : row.budgetMet ? terminal.paint('green', 'met') : terminal.paint('red', 'missed');
   const notes = [verdict];
-  if (cpuShare !== null && cpuShare < QUIET) notes.push(terminal.paint('yellow', `disturbed (had ${Math.round(cpuShare * 100)} % of its core)`));
+  if (cpuShare !== null && cpuShare < QUIET)
+    notes.push(terminal.paint('yellow', `disturbed (had ${Math.round(cpuShare * 100)} % of its core)`));
   if (row.failure !== null) notes.push(terminal.paint('red', `then failed: ${row.failure}`));
   return [
     ...head,
@@ -44,7 +46,8 @@ function line(row: Row, terminal: Terminal): string[] {
 }
 
 function ratioLine(ratio: Ratio, terminal: Terminal): string[] {
-  const verdict = ratio.met === null ? '' : ratio.met ? terminal.paint('green', 'met') : terminal.paint('red', 'missed');
+  const verdict =
+    ratio.met === null ? '' : ratio.met ? terminal.paint('green', 'met') : terminal.paint('red', 'missed');
   return [
     ratio.trial,
     ratio.where,
@@ -58,17 +61,36 @@ function ratioLine(ratio: Ratio, terminal: Terminal): string[] {
 
 /** The whole report, without a final newline. */
 export function formatReport(outcome: Outcome, terminal: Terminal): string {
-  const rows = [...outcome.rows].sort((a, b) => a.trial.localeCompare(b.trial) || (a.macs ?? 0) - (b.macs ?? 0) || (a.size ?? 0) - (b.size ?? 0));
+  const rows = [...outcome.rows].sort(
+    (a, b) => a.trial.localeCompare(b.trial) || (a.macs ?? 0) - (b.macs ?? 0) || (a.size ?? 0) - (b.size ?? 0),
+  );
   const columns = ['trial', 'where', 'rival', right('ns/packet'), right('min-max'), right('Mpps'), right('budget'), ''];
   const parts = [
     `${machineLine(outcome.machine)}\n${outcome.pinning}; ${outcome.rounds} rounds of ${outcome.seconds} s, interleaved; median of the rounds` +
       (outcome.memory === null ? '' : `\n${outcome.memory}`),
-    terminal.formatTable(columns, rows.map((row) => line(row, terminal))),
+    terminal.formatTable(
+      columns,
+      rows.map((row) => line(row, terminal)),
+    ),
   ];
   if (outcome.ratios.length > 0) {
-    const heads = ['packet rate of overlane', 'where', 'against', right('ratio'), right('min-max'), right('wanted'), ''];
-    parts.push(terminal.formatTable(heads, outcome.ratios.map((ratio) => ratioLine(ratio, terminal))));
+    const heads = [
+      'packet rate of overlane',
+      'where',
+      'against',
+      right('ratio'),
+      right('min-max'),
+      right('wanted'),
+      '',
+    ];
+    parts.push(
+      terminal.formatTable(
+        heads,
+        outcome.ratios.map((ratio) => ratioLine(ratio, terminal)),
+      ),
+    );
   }
-  if (outcome.interrupted) parts.push(terminal.paint('yellow', 'interrupted: figures of the rounds that were finished'));
+  if (outcome.interrupted)
+    parts.push(terminal.paint('yellow', 'interrupted: figures of the rounds that were finished'));
   return parts.join('\n\n');
 }

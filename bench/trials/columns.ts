@@ -8,11 +8,7 @@ const CALLS = 2000;
 const trial: Trial = {
   name: 'columns',
   about: 'parse to JavaScript-visible typed-array columns, bursts of 256',
-  cases: [
-    { size: 64, budget: 14, quick: true },
-    { size: 512 },
-    { size: 1400 },
-  ],
+  cases: [{ size: 64, budget: 14, quick: true }, { size: 512 }, { size: 1400 }],
   prepare({ size = 64 }, { api }) {
     const burst = stationFrames('a', BURST, size);
     const columns = new api.Columns(BURST);

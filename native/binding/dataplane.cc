@@ -10,19 +10,6 @@ namespace overlane {
 
 namespace {
 
-const char* error_name(CaptureError code) {
-  switch (code) {
-    case kCaptureMissing:
-      return "ERR_OVERLANE_MISSING";
-    case kCapturePermission:
-      return "ERR_OVERLANE_PERMISSION";
-    case kCaptureSystem:
-      return "ERR_OVERLANE_SYSTEM";
-    default:
-      return "ERR_OVERLANE_CAPTURE";
-  }
-}
-
 DataplaneOptions read_options(const Napi::Object& o) {
   DataplaneOptions options;
   options.fdb = static_cast<FdbKind>(to_u32(o.Get("fdbKind")));
@@ -94,7 +81,7 @@ Napi::Value DataplaneObject::add_pcap_port(Info info) {
   auto o = info[0].As<Napi::Object>();
   auto port = std::make_unique<PcapPort>();
   if (!port->open(to_text(o.Get("read")), to_text(o.Get("write")))) {
-    throw_error(info.Env(), error_name(port->error_code()), port->error());
+    throw_error(info.Env(), port->error_name(), port->error());
   }
   return Napi::Number::New(info.Env(), add_port(info, std::move(port), to_u32(o.Get("mtu"))));
 }

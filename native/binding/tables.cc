@@ -70,8 +70,13 @@ Napi::Value DataplaneObject::misses(Info info) {
 }
 
 Napi::Value DataplaneObject::port_error(Info info) {
-  const std::string error = dataplane(info).port(port(info, info[0]))->error();
-  return error.empty() ? info.Env().Null() : Napi::String::New(info.Env(), error).As<Napi::Value>();
+  Napi::Env env = info.Env();
+  const Port& failed = *dataplane(info).port(port(info, info[0]));
+  if (failed.error().empty()) return env.Null();
+  auto error = Napi::Object::New(env);
+  error.Set("code", failed.error_name());
+  error.Set("message", failed.error());
+  return error;
 }
 
 }  // namespace overlane

@@ -20,7 +20,7 @@ class PcapPort final : public Port {
   Counter refusal() const override { return writer_ ? Counter::drop_port_error : Counter::drop_receive_only; }
   void flush() override;
   std::string error() const override { return error_; }
-  CaptureError error_code() const { return error_code_; }
+  const char* error_name() const override;
 
  private:
   static constexpr uint32_t kEthernet = 1;

@@ -27,8 +27,9 @@ class Port {
 
   // What is buffered goes out to where it is kept.
   virtual void flush() {}
-  // Empty, or the first failure in words for the user.
+  // Empty, or the first failure in words for the user; its code as in src/errors.ts.
   virtual std::string error() const { return {}; }
+  virtual const char* error_name() const { return "ERR_OVERLANE_SYSTEM"; }
 
  protected:
   // A frame that no buffer holds is received and dropped on the spot.

@@ -35,7 +35,10 @@ double mac_number(Mac mac) { return static_cast<double>(__builtin_bswap64(mac <<
 OVERLANE_INLINE int32_t vni_of(const uint8_t* frame, const Headers& h, uint32_t ports) {
   const uint32_t destination = swap16(static_cast<uint16_t>(ports >> 16));
   if (OVERLANE_LIKELY(destination != vxlan::kPort && destination != kLinuxPort)) return -1;
-  if (h.protocol != ip_protocol::kUdp || (h.flags & kFragment) || h.end < h.payload + sizeof(Vxlan)) return -1;
+  if (h.protocol != ip_protocol::kUdp || (h.flags & kFragment)) return -1;
+  const uint32_t udp_length = load_be16(frame + h.l4 + 4);
+  const uint32_t end = udp_length == 0 ? h.end : h.l4 + udp_length;
+  if (end < h.payload + sizeof(Vxlan)) return -1;
   const auto& header = *reinterpret_cast<const Vxlan*>(frame + h.payload);
   return header.flags & vxlan::kValidVni ? static_cast<int32_t>(header.vni) : -1;
 }

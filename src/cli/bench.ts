@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { OverlaneError } from '../errors.js';
-import { formatTable, paint, Progress } from './terminal.js';
+import { formatTable, Progress, paint } from './terminal.js';
 
 /** What is used of `bench/main.ts`, which lies outside `src` and so is loaded by path. */
 interface BenchModule {
@@ -69,13 +69,17 @@ function seconds(text: string): number {
 
 function variant(text: string, others: Variant[]): Variant[] {
   const [, name, root] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-  if (name === undefined || root === undefined) throw new InvalidArgumentError('it takes NAME=DIR, the root of a built checkout');
+  if (name === undefined || root === undefined)
+    throw new InvalidArgumentError('it takes NAME=DIR, the root of a built checkout');
   return [...others, { name, root: path.resolve(root) }];
 }
 
 async function loadBench(): Promise<BenchModule> {
   if (!existsSync(MAIN)) {
-    throw new OverlaneError('ERR_OVERLANE_MISSING', `${fileURLToPath(MAIN)} does not exist; build it with "npm run build"`);
+    throw new OverlaneError(
+      'ERR_OVERLANE_MISSING',
+      `${fileURLToPath(MAIN)} does not exist; build it with "npm run build"`,
+    );
   }
   return (await import(MAIN.href)) as BenchModule;
 }
@@ -83,7 +87,8 @@ async function loadBench(): Promise<BenchModule> {
 function checkVariants(bench: BenchModule, variants: readonly Variant[]): void {
   const names = new Set<string>(['overlane']);
   for (const { name, root } of variants) {
-    if (names.has(name)) throw new OverlaneError('ERR_OVERLANE_OPTION', `--variant ${name}=… is there twice; give each its own name`);
+    if (names.has(name))
+      throw new OverlaneError('ERR_OVERLANE_OPTION', `--variant ${name}=… is there twice; give each its own name`);
     names.add(name);
     const problem = bench.productProblem(root);
     if (problem !== null) throw new OverlaneError('ERR_OVERLANE_OPTION', `--variant ${name}: ${problem}`);
@@ -103,7 +108,10 @@ async function bench(flags: Flags): Promise<void> {
   };
   const names = await module.listCells(options);
   if (names.length === 0) {
-    throw new OverlaneError('ERR_OVERLANE_OPTION', `nothing is called like '${flags.only}'; "overlane bench --list" shows what there is`);
+    throw new OverlaneError(
+      'ERR_OVERLANE_OPTION',
+      `nothing is called like '${flags.only}'; "overlane bench --list" shows what there is`,
+    );
   }
   if (flags.list) {
     process.stdout.write(flags.json ? `${JSON.stringify(names)}\n` : `${names.join('\n')}\n`);
@@ -146,14 +154,20 @@ function report(module: BenchModule, outcome: Outcome, flags: Flags): void {
 /** Exit status 1 when a trial failed, when it was interrupted, and with `--check` when a budget or a wanted ratio was missed. */
 export function benchCommand(): Command {
   return new Command('bench')
-    .description('measure the dataplane against its peers: trials × rivals, each in a fresh process, rounds interleaved')
+    .description(
+      'measure the dataplane against its peers: trials × rivals, each in a fresh process, rounds interleaved',
+    )
     .addOption(new Option('--rounds <n>', 'rounds; the median of them counts (default: 5, quick: 2)').argParser(rounds))
-    .addOption(new Option('--seconds <s>', 'measuring time of a trial in a round (default: 1, quick: 0.2)').argParser(seconds))
+    .addOption(
+      new Option('--seconds <s>', 'measuring time of a trial in a round (default: 1, quick: 0.2)').argParser(seconds),
+    )
     .option('--only <pattern>', 'only what has this in its name, such as "bridge" or "64 B"')
     .option('--quick', 'a small set in a few seconds, without peers', false)
     .option('--no-peers', 'without dpdk-testpmd and OVS-DPDK')
     .addOption(
-      new Option('--variant <name=dir>', 'measure another built checkout of overlane too; may be repeated').argParser(variant).default([], 'none'),
+      new Option('--variant <name=dir>', 'measure another built checkout of overlane too; may be repeated')
+        .argParser(variant)
+        .default([], 'none'),
     )
     .option('--check', 'exit with status 1 when a budget or a wanted ratio is missed', false)
     .option('--list', 'say what would be measured, and measure nothing', false)

@@ -6,8 +6,8 @@ export const VNI = 4097;
 
 /** The stations of the capture; test/vectors/docker-swarm says where it was taken. */
 export const STATIONS = [
-  { name: 'c1', mac: '02:42:0a:63:00:02', ip: '10.99.0.2', vtep: '192.168.77.1', vtepMac: '36:cf:b0:1e:b2:6d' },
-  { name: 'c2', mac: '02:42:0a:63:00:04', ip: '10.99.0.4', vtep: '192.168.77.2', vtepMac: '4e:e7:8f:cd:cb:0c' },
+  { name: 'c1', mac: '02:42:0a:63:00:02', ip: '10.99.0.2', vtep: '192.168.77.1', vtepMac: '4e:e7:8f:cd:cb:0c' },
+  { name: 'c2', mac: '02:42:0a:63:00:04', ip: '10.99.0.4', vtep: '192.168.77.2', vtepMac: '36:cf:b0:1e:b2:6d' },
 ] as const;
 
 export type Station = (typeof STATIONS)[number];

@@ -88,7 +88,7 @@ export const CHECKS: Check[] = [
     look: () => lookProgram('/usr/bin/python3', ['-c', 'import scapy; print(scapy.VERSION)'], /\d+(\.\d+)+/),
     get: 'apt-get install python3-scapy',
   },
-  tool('ip', 'demo --live, tests', 'iproute2', ['-V'], /iproute2-\S+/),
+  tool('ip', 'demo --live, tests', 'iproute2', ['-V'], /\d+\.\d+\.\d+/),
   tool('clang++-14', 'sanitizers and fuzzers', 'clang-14 libclang-rt-14-dev llvm-14', ['--version'], /\d+\.\d+\.\d+/),
   tool('dpdk-testpmd', 'a peer of the bench', 'dpdk dpdk-dev librte-net-null23 librte-net-pcap23'),
   tool('ovs-vswitchd', 'a peer of the bench', 'openvswitch-switch-dpdk', ['--version'], /\d+\.\d+\.\d+/),
@@ -107,7 +107,10 @@ function tool(name: string, use: string, packages: string, args?: string[], vers
 function findProgram(name: string): string | undefined {
   if (path.isAbsolute(name)) return existsSync(name) ? name : undefined;
   const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
-  return folders.map((folder) => path.join(folder, name)).find((file) => isUsable(file, constants.X_OK));
+  return folders
+    .filter(path.isAbsolute)
+    .map((folder) => path.join(folder, name))
+    .find((file) => isUsable(file, constants.X_OK));
 }
 
 function isUsable(file: string, mode: number): boolean {
@@ -163,7 +166,9 @@ function lookTun(): Finding {
 }
 
 function lookNamespaces(): Finding {
-  const works = (flags: string): boolean => spawnSync('unshare', [flags, 'true'], { timeout: 10_000 }).status === 0;
+  const unshare = findProgram('unshare');
+  if (unshare === undefined) return limited('cannot tell without unshare (apt-get install util-linux)');
+  const works = (flags: string): boolean => spawnSync(unshare, [flags, 'true'], { timeout: 10_000 }).status === 0;
   if (works('-n')) return ok('may be created');
   return works('-rn') ? limited('only inside a user namespace: unshare -rn') : absent();
 }

@@ -182,13 +182,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
   /** The first failure of a port that has not been thrown yet. */
   #portError(): OverlaneError | null {
     for (const port of this.ports.values()) {
-      if (port.type !== 'pcap' || this.#reported.has(port) || port.error === null) continue;
+      if (port.type !== 'pcap' || this.#reported.has(port)) continue;
+      const { failure } = port;
+      if (failure === null) continue;
       this.#reported.add(port);
-      const reading = port.read !== null && port.error.startsWith(`${port.read}: `);
-      return new OverlaneError(
-        reading ? 'ERR_OVERLANE_CAPTURE' : 'ERR_OVERLANE_SYSTEM',
-        `port '${port.name}': ${port.error}`,
-      );
+      return new OverlaneError(failure.code, `port '${port.name}': ${failure.message}`);
     }
     return null;
   }

@@ -1,5 +1,5 @@
 /** A port: where frames come in and go out. */
-import { OverlaneError } from '../errors.js';
+import { type ErrorCode, OverlaneError } from '../errors.js';
 import type { NativeDataplane } from '../native.js';
 import type { Bridge } from './bridge.js';
 import type { Burst } from './burst.js';
@@ -46,6 +46,11 @@ export class Port {
   /** Pcap ports: the first failure, such as a full disk or a broken capture; null while there is none. Packets that could not be written
    * count as `drop_port_error`. */
   get error(): string | null {
+    return this.failure?.message ?? null;
+  }
+
+  /** @internal The failure with its code. */
+  get failure(): { code: ErrorCode; message: string } | null {
     return this.#open().portError(this.index);
   }
 

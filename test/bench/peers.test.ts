@@ -30,6 +30,16 @@ describe("a peer's process", () => {
     expect(alive(peer.pid)).toBe(false);
   });
 
+  it('tells the CPU time it took', async () => {
+    const peer = new PeerProcess('/bin/sh', ['-c', 'while :; do :; done']);
+    const end = performance.now() + 5000;
+    while (!(peer.cpuNs() >= 50e6) && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(peer.cpuNs()).toBeGreaterThanOrEqual(50e6);
+    expect(peer.cpuNs()).toBeLessThan(5e9);
+    await peer.stop();
+    expect(peer.cpuNs()).toBeNaN();
+  });
+
   it('is ended though it ignores SIGTERM', async () => {
     const peer = new PeerProcess('/bin/sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 1; done']);
     await peer.until(/ready/, never);
@@ -85,7 +95,10 @@ describe('huge pages', () => {
     machine(0, 0);
     expect(acquireMemory({ number: join(directory, 'no', 'file'), meminfo }).args).toContain('--no-huge');
     writeFileSync(meminfo, 'MemTotal: 1 kB\n');
-    expect(acquireMemory({ number, meminfo })).toMatchObject({ huge: false, about: expect.stringContaining('the kernel has none') });
+    expect(acquireMemory({ number, meminfo })).toMatchObject({
+      huge: false,
+      about: expect.stringContaining('the kernel has none'),
+    });
     rmSync(directory, { recursive: true });
   });
 });
@@ -106,6 +119,8 @@ describe('what peers print', () => {
 
   it('names what is missing, and how to get it', () => {
     expect(missingPrograms(['sh'], 'dash')).toBeNull();
-    expect(missingPrograms(['sh', 'no-such-program'], 'such')).toBe('no-such-program not installed (apt-get install such)');
+    expect(missingPrograms(['sh', 'no-such-program'], 'such')).toBe(
+      'no-such-program not installed (apt-get install such)',
+    );
   });
 });

@@ -21,11 +21,17 @@ describe('pinning', () => {
 
   it('says when it cannot', () => {
     expect(choosePinning([0], [], true)).toMatchObject({ cpu: null, about: expect.stringContaining('one core only') });
-    expect(choosePinning([0, 1], [], false)).toMatchObject({ cpu: null, about: expect.stringContaining('apt-get install') });
+    expect(choosePinning([0, 1], [], false)).toMatchObject({
+      cpu: null,
+      about: expect.stringContaining('apt-get install'),
+    });
   });
 
   it('puts taskset before the command only where it pins', () => {
-    expect(pinned(choosePinning([0, 1], [], true), 'node', ['x'])).toEqual(['taskset', ['--cpu-list', '1', 'node', 'x']]);
+    expect(pinned(choosePinning([0, 1], [], true), 'node', ['x'])).toEqual([
+      'taskset',
+      ['--cpu-list', '1', 'node', 'x'],
+    ]);
     expect(pinned(choosePinning([0], [], true), 'node', ['x'])).toEqual(['node', ['x']]);
   });
 });

@@ -10,7 +10,12 @@ function cell(rival: string, run: Cell['run']): Cell {
 
 describe('plan', () => {
   it('measures every cell once a round, before any cell comes again', () => {
-    for (const [cells, rounds] of [[1, 1], [3, 5], [7, 2], [5, 3]] as const) {
+    for (const [cells, rounds] of [
+      [1, 1],
+      [3, 5],
+      [7, 2],
+      [5, 3],
+    ] as const) {
       const steps = plan(cells, rounds);
       expect(steps).toHaveLength(cells * rounds);
       for (let round = 0; round < rounds; round++) {
@@ -45,7 +50,10 @@ describe('runAll', () => {
       });
     const results = await runAll([make('x'), make('y')], 2, never);
     expect(log).toEqual(['x', 'y', 'y', 'x']);
-    expect(results.map((result) => result.samples.map((sample) => sample.ns))).toEqual([[1, 4], [2, 3]]);
+    expect(results.map((result) => result.samples.map((sample) => sample.ns))).toEqual([
+      [1, 4],
+      [2, 3],
+    ]);
   });
 
   it('reports a failing cell, leaves it out of later rounds, and goes on with the others', async () => {
@@ -89,7 +97,9 @@ describe('runAll', () => {
 
   it('says what starts', async () => {
     const seen: string[] = [];
-    await runAll([cell('x', async () => ({ packets: 1, ns: 1 }))], 2, never, (p) => seen.push(`${p.round}:${p.done}/${p.of} ${p.name}`));
+    await runAll([cell('x', async () => ({ packets: 1, ns: 1 }))], 2, never, (p) =>
+      seen.push(`${p.round}:${p.done}/${p.of} ${p.name}`),
+    );
     expect(seen).toEqual(['0:0/2 t x', '1:1/2 t x']);
   });
 });

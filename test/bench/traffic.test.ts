@@ -3,7 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { macText, stationFrames, stationMac, toPcap, VXLAN_OVERHEAD, vxlanFrames } from '../../bench/harness/traffic.js';
+import {
+  macText,
+  stationFrames,
+  stationMac,
+  toPcap,
+  VXLAN_OVERHEAD,
+  vxlanFrames,
+} from '../../bench/harness/traffic.js';
 
 const hasTshark = spawnSync('tshark', ['--version']).status === 0;
 const far = [
@@ -25,7 +32,8 @@ describe('traffic', () => {
   it('makes pairs talk: what a sends to, b sends from', () => {
     const [a, b] = [stationFrames('a', 3, 64), stationFrames('b', 3, 64)];
     for (let i = 0; i < 3; i++) {
-      const mac = (frames: typeof a, at: number) => macText(frames.data.subarray(frames.offsets[i]! + at, frames.offsets[i]! + at + 6));
+      const mac = (frames: typeof a, at: number) =>
+        macText(frames.data.subarray(frames.offsets[i]! + at, frames.offsets[i]! + at + 6));
       expect(mac(a, 0)).toBe(mac(b, 6));
       expect(mac(b, 0)).toBe(mac(a, 6));
     }
@@ -47,18 +55,26 @@ describe('traffic', () => {
     }
   });
 
-  it.skipIf(!hasTshark)('is what tshark takes for VXLAN with right checksums (needs tshark: apt-get install tshark)', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'overlane-test-'));
-    try {
-      const file = join(directory, 'x.pcap');
-      writeFileSync(file, toPcap(vxlanFrames('b', 5, 64, 4096, far, here)));
-      const fields = ['vxlan.vni', 'ip.checksum.status', 'eth.src', 'udp.length', '_ws.malformed'].flatMap((name) => ['-e', name]);
-      const tshark = spawnSync('tshark', ['-r', file, '-o', 'ip.check_checksum:TRUE', '-T', 'fields', ...fields], { encoding: 'utf8' });
-      const lines = tshark.stdout.trim().split('\n');
-      expect(lines).toHaveLength(5);
-      expect(lines[1]!.split('\t')).toEqual(['4096', '1,1', '02:00:00:00:01:01,02:42:0a:10:00:02', '80,30', '']);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
-  });
+  it.skipIf(!hasTshark)(
+    'is what tshark takes for VXLAN with right checksums (needs tshark: apt-get install tshark)',
+    () => {
+      const directory = mkdtempSync(join(tmpdir(), 'overlane-test-'));
+      try {
+        const file = join(directory, 'x.pcap');
+        writeFileSync(file, toPcap(vxlanFrames('b', 5, 64, 4096, far, here)));
+        const fields = ['vxlan.vni', 'ip.checksum.status', 'eth.src', 'udp.length', '_ws.malformed'].flatMap((name) => [
+          '-e',
+          name,
+        ]);
+        const tshark = spawnSync('tshark', ['-r', file, '-o', 'ip.check_checksum:TRUE', '-T', 'fields', ...fields], {
+          encoding: 'utf8',
+        });
+        const lines = tshark.stdout.trim().split('\n');
+        expect(lines).toHaveLength(5);
+        expect(lines[1]!.split('\t')).toEqual(['4096', '1,1', '02:00:00:00:01:01,02:42:0a:10:00:02', '80,30', '']);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    },
+  );
 });

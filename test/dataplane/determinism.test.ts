@@ -18,8 +18,8 @@ import { hex, lab, memoryPorts, watch } from './lab.js';
 const folder = mkdtempSync(join(tmpdir(), 'overlane-determinism-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const VTEP1 = { mac: '36:cf:b0:1e:b2:6d', local: '192.168.77.1' };
-const VTEP2 = { mac: '4e:e7:8f:cd:cb:0c', local: '192.168.77.2' };
+const VTEP1 = { mac: '4e:e7:8f:cd:cb:0c', local: '192.168.77.1' };
+const VTEP2 = { mac: '36:cf:b0:1e:b2:6d', local: '192.168.77.2' };
 const C1 = '02:42:0a:63:00:02';
 const C2 = '02:42:0a:63:00:04';
 

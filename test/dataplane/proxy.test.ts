@@ -199,7 +199,7 @@ describe('what c1 of the Docker Swarm capture asked', () => {
     const underlay = dataplane.addUnderlay({
       type: 'frame',
       port: wire!,
-      mac: '36:cf:b0:1e:b2:6d',
+      mac: '4e:e7:8f:cd:cb:0c',
       local: '192.168.77.1',
     });
     const bridge = dataplane.addBridge({ name: 'br', vni: 4097, underlay, proxyArp: true, miss: 'drop' });
