@@ -108,9 +108,13 @@ Napi::Value DataplaneObject::run(Info info) {
   return Napi::Number::New(info.Env(), static_cast<double>(dataplane(info).run(to_i64(info[0]), max_packets)));
 }
 
-Napi::Value DataplaneObject::now(Info info) { return Napi::BigInt::New(info.Env(), dataplane(info).now()); }
+Napi::Value DataplaneObject::now(Info info) {
+  return Napi::BigInt::New(info.Env(), dataplane(info).now());
+}
 
-void DataplaneObject::flush(Info info) { dataplane(info).flush(); }
+void DataplaneObject::flush(Info info) {
+  dataplane(info).flush();
+}
 
 void init_burst(Napi::Env env, Napi::Object exports) {
   exports.Set("parseBurst", Napi::Function::New<parse_burst>(env, "parseBurst"));

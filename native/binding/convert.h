@@ -12,8 +12,12 @@
 
 namespace overlane {
 
-inline uint32_t to_u32(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
-inline uint16_t to_u16(const Napi::Value& value) { return static_cast<uint16_t>(to_u32(value)); }
+inline uint32_t to_u32(const Napi::Value& value) {
+  return value.As<Napi::Number>().Uint32Value();
+}
+inline uint16_t to_u16(const Napi::Value& value) {
+  return static_cast<uint16_t>(to_u32(value));
+}
 inline uint64_t to_u64(const Napi::Value& value) {
   bool lossless;
   return value.As<Napi::BigInt>().Uint64Value(&lossless);
@@ -22,9 +26,13 @@ inline int64_t to_i64(const Napi::Value& value) {
   bool lossless;
   return value.As<Napi::BigInt>().Int64Value(&lossless);
 }
-inline bool to_bool(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
+inline bool to_bool(const Napi::Value& value) {
+  return value.As<Napi::Boolean>().Value();
+}
 
-inline Mac to_mac(const Napi::Value& value) { return load_mac(value.As<Napi::Uint8Array>().Data()); }
+inline Mac to_mac(const Napi::Value& value) {
+  return load_mac(value.As<Napi::Uint8Array>().Data());
+}
 inline IpAddress to_ip(const Napi::Value& value) {
   auto bytes = value.As<Napi::Uint8Array>();
   return bytes.ByteLength() == 4 ? IpAddress::v4(bytes.Data()) : IpAddress::v6(bytes.Data());
@@ -47,6 +55,8 @@ inline Napi::Value from_ip(Napi::Env env, const IpAddress& ip) {
   uint8_t bytes[16];
   return from_bytes(env, bytes, ip.write(bytes));
 }
-inline Napi::Value from_vlan(Napi::Env env, uint16_t vlan) { return Napi::Number::New(env, vlan); }
+inline Napi::Value from_vlan(Napi::Env env, uint16_t vlan) {
+  return Napi::Number::New(env, vlan);
+}
 
 }  // namespace overlane

@@ -110,7 +110,9 @@ void DataplaneObject::add_underlay_neighbor(Info info) {
   dataplane(info).set_next_hop(to_u16(info[0]), to_ip(info[1]), to_mac(info[2]));
 }
 
-void DataplaneObject::remove_underlay(Info info) { dataplane(info).remove_underlay(to_u16(info[0])); }
+void DataplaneObject::remove_underlay(Info info) {
+  dataplane(info).remove_underlay(to_u16(info[0]));
+}
 
 Napi::Value DataplaneObject::add_bridge(Info info) {
   auto o = info[0].As<Napi::Object>();
@@ -138,7 +140,9 @@ Napi::Value DataplaneObject::add_bridge(Info info) {
   return Napi::Number::New(info.Env(), dataplane(info).add_bridge(options));
 }
 
-void DataplaneObject::remove_bridge(Info info) { dataplane(info).remove_bridge(to_u16(info[0])); }
+void DataplaneObject::remove_bridge(Info info) {
+  dataplane(info).remove_bridge(to_u16(info[0]));
+}
 
 void DataplaneObject::attach(Info info) {
   auto o = info[2].As<Napi::Object>();
@@ -146,13 +150,17 @@ void DataplaneObject::attach(Info info) {
                          {to_bool(o.Get("isolated")), to_bool(o.Get("learning")), to_u32(o.Get("fdbLimit"))});
 }
 
-void DataplaneObject::detach(Info info) { dataplane(info).detach(port(info, info[0])); }
+void DataplaneObject::detach(Info info) {
+  dataplane(info).detach(port(info, info[0]));
+}
 
 void DataplaneObject::add_vtep(Info info) {
   dataplane(info).add_vtep(domain(info), to_ip(info[2]), to_bool(info[3]));
 }
 
-void DataplaneObject::remove_vtep(Info info) { dataplane(info).remove_vtep(domain(info), to_ip(info[2])); }
+void DataplaneObject::remove_vtep(Info info) {
+  dataplane(info).remove_vtep(domain(info), to_ip(info[2]));
+}
 
 void DataplaneObject::add_fdb(Info info) {
   const uint16_t in = domain(info);
@@ -174,8 +182,7 @@ Napi::Value DataplaneObject::remove_fdb(Info info) {
 
 void DataplaneObject::add_neighbor(Info info) {
   if (!dataplane(info).add_neighbor(domain(info), to_ip(info[2]), to_mac(info[3]))) {
-    throw_error(info.Env(), "ERR_OVERLANE_LIMIT",
-                "the neighbor table is full: raise neighborEntries of the dataplane");
+    throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "the neighbor table is full: raise neighborEntries of the dataplane");
   }
 }
 

@@ -22,16 +22,28 @@ OVERLANE_INLINE void store(void* to, T value) {
   std::memcpy(to, &value, sizeof value);
 }
 
-OVERLANE_INLINE uint16_t swap16(uint16_t v) { return __builtin_bswap16(v); }
-OVERLANE_INLINE uint32_t swap32(uint32_t v) { return __builtin_bswap32(v); }
+OVERLANE_INLINE uint16_t swap16(uint16_t v) {
+  return __builtin_bswap16(v);
+}
+OVERLANE_INLINE uint32_t swap32(uint32_t v) {
+  return __builtin_bswap32(v);
+}
 
-OVERLANE_INLINE uint16_t load_be16(const void* from) { return swap16(load<uint16_t>(from)); }
-OVERLANE_INLINE uint32_t load_be32(const void* from) { return swap32(load<uint32_t>(from)); }
+OVERLANE_INLINE uint16_t load_be16(const void* from) {
+  return swap16(load<uint16_t>(from));
+}
+OVERLANE_INLINE uint32_t load_be32(const void* from) {
+  return swap32(load<uint32_t>(from));
+}
 OVERLANE_INLINE uint32_t load_be24(const uint8_t* from) {
   return uint32_t{from[0]} << 16 | uint32_t{from[1]} << 8 | from[2];
 }
-OVERLANE_INLINE void store_be16(void* to, uint16_t v) { store(to, swap16(v)); }
-OVERLANE_INLINE void store_be32(void* to, uint32_t v) { store(to, swap32(v)); }
+OVERLANE_INLINE void store_be16(void* to, uint16_t v) {
+  store(to, swap16(v));
+}
+OVERLANE_INLINE void store_be32(void* to, uint32_t v) {
+  store(to, swap32(v));
+}
 OVERLANE_INLINE void store_be24(uint8_t* to, uint32_t v) {
   to[0] = static_cast<uint8_t>(v >> 16);
   to[1] = static_cast<uint8_t>(v >> 8);

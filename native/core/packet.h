@@ -16,8 +16,12 @@ using Place = uint32_t;
 inline constexpr Place kTunnelBit = 0x800000;
 inline constexpr Place kPlaceMask = 0xffffff;
 inline constexpr Place kNowhere = kPlaceMask;
-OVERLANE_INLINE bool is_tunnel(Place place) { return place & kTunnelBit; }
-OVERLANE_INLINE uint32_t tunnel_index(Place place) { return place & (kTunnelBit - 1); }
+OVERLANE_INLINE bool is_tunnel(Place place) {
+  return place & kTunnelBit;
+}
+OVERLANE_INLINE uint32_t tunnel_index(Place place) {
+  return place & (kTunnelBit - 1);
+}
 
 inline constexpr uint32_t kHeadroom = 128;  // two VXLAN/IPv6 stacks or one with ESP; a multiple of the cache line
 inline constexpr uint32_t kTailroom = 64;   // ESP padding and ICV; a proxied ND reply grows by 8

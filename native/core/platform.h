@@ -21,7 +21,11 @@ namespace overlane {
 
 inline constexpr unsigned kCacheLine = 64;
 
-OVERLANE_INLINE void prefetch_read(const void* address) { __builtin_prefetch(address, 0, 3); }
-OVERLANE_INLINE void prefetch_write(const void* address) { __builtin_prefetch(address, 1, 3); }
+OVERLANE_INLINE void prefetch_read(const void* address) {
+  __builtin_prefetch(address, 0, 3);
+}
+OVERLANE_INLINE void prefetch_write(const void* address) {
+  __builtin_prefetch(address, 1, 3);
+}
 
 }  // namespace overlane

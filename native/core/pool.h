@@ -40,7 +40,9 @@ class Pool {
   std::vector<Packet*> free_;
 };
 
-OVERLANE_INLINE void release(Packet* packet) { packet->pool->give(packet); }
+OVERLANE_INLINE void release(Packet* packet) {
+  packet->pool->give(packet);
+}
 
 // The two size classes: 2 KiB for frames of a wire, 64 KiB for super-frames.
 class Pools {

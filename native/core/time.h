@@ -13,6 +13,8 @@ inline constexpr Nanos kTickNanos = Nanos{1} << kTickShift;
 inline constexpr Nanos kNever = INT64_MAX;
 inline constexpr Tick kNoAgeing = UINT32_MAX;
 
-constexpr Tick tick_of(Nanos now) { return static_cast<Tick>(static_cast<uint64_t>(now) >> kTickShift); }
+constexpr Tick tick_of(Nanos now) {
+  return static_cast<Tick>(static_cast<uint64_t>(now) >> kTickShift);
+}
 
 }  // namespace overlane

@@ -7,8 +7,8 @@
 namespace overlane {
 
 Dataplane::Dataplane(const DataplaneOptions& options)
-    : context_(options.fdb, options.fdb_entries, options.neighbor_entries, options.small_packets,
-               options.large_packets, options.seed),
+    : context_(options.fdb, options.fdb_entries, options.neighbor_entries, options.small_packets, options.large_packets,
+               options.seed),
       burst_(options.burst) {
   context_.domains.resize(1);  // kNoDomain
 }

@@ -57,7 +57,9 @@ struct Side {
     sixteen[15] = last;
     return v6 ? IpAddress::v6(sixteen) : IpAddress::v4(four);
   }
-  std::unique_ptr<MemoryPort> add_memory() { return std::make_unique<MemoryPort>(MemoryPort::Options{1 << 20, false, false}); }
+  std::unique_ptr<MemoryPort> add_memory() {
+    return std::make_unique<MemoryPort>(MemoryPort::Options{1 << 20, false, false});
+  }
   uint16_t add(std::unique_ptr<MemoryPort> port) {
     memory.push_back(port.get());
     return dataplane.add_port(std::move(port), 65535);

@@ -30,7 +30,9 @@ enum class Column : size_t {
 
 constexpr uint32_t kLinuxPort = 8472;  // what Linux used before the port was assigned
 
-double mac_number(Mac mac) { return static_cast<double>(__builtin_bswap64(mac << 16)); }
+double mac_number(Mac mac) {
+  return static_cast<double>(__builtin_bswap64(mac << 16));
+}
 
 OVERLANE_INLINE int32_t vni_of(const uint8_t* frame, const Headers& h, uint32_t ports) {
   const uint32_t destination = swap16(static_cast<uint16_t>(ports >> 16));

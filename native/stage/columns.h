@@ -25,7 +25,6 @@ extern const ColumnInfo kColumns[kColumnCount];
 // Bytes for `capacity` packets; each column starts 8-aligned.
 size_t columns_bytes(uint32_t capacity);
 
-
 // Parses a burst into the rows of a buffer laid out for `capacity` packets, at least `count`.
 class ColumnWriter {
  public:

@@ -49,8 +49,8 @@ struct Tunnel {  // one VTEP of one domain, with the outer headers ready to be s
   uint16_t domain = kNoDomain;
   uint16_t underlay = kNoUnderlay;
   IpAddress vtep;
-  uint64_t pseudo_sum = 0;   // UDP pseudo-header without the length
-  uint64_t ipv4_sum = 0;     // IPv4 header without length, TOS and checksum
+  uint64_t pseudo_sum = 0;                  // UDP pseudo-header without the length
+  uint64_t ipv4_sum = 0;                    // IPv4 header without length, TOS and checksum
   alignas(kCacheLine) uint8_t header[128];  // outer headers, ending at the last byte
 };
 
@@ -107,9 +107,9 @@ struct Context {
   std::vector<Underlay> underlays;
   std::vector<std::vector<uint16_t>> carried;  // by port: the underlays that it carries
   std::vector<Tunnel> tunnels;
-  FlatMap<VniKey, uint16_t> vnis;             // -> domain
-  FlatMap<AddressKey, uint32_t> vteps;        // in a domain -> tunnel
-  FlatMap<AddressKey, NextHop> next_hops;     // in an underlay -> MAC
+  FlatMap<VniKey, uint16_t> vnis;          // -> domain
+  FlatMap<AddressKey, uint32_t> vteps;     // in a domain -> tunnel
+  FlatMap<AddressKey, NextHop> next_hops;  // in an underlay -> MAC
   LastVtep last_vtep;
   bool asks_neighbors = false;  // some domain has proxy ARP or snooping
   Nanos now = 0;

@@ -40,7 +40,8 @@ OVERLANE_INLINE uint32_t parse_transport(const uint8_t* l4, uint32_t available, 
     h.payload = static_cast<uint16_t>(h.l4 + header);
     return load<uint32_t>(l4);
   }
-  if ((h.protocol == ip_protocol::kIcmp && h.ip_version == 4) || (h.protocol == ip_protocol::kIcmpv6 && h.ip_version == 6)) {
+  if ((h.protocol == ip_protocol::kIcmp && h.ip_version == 4) ||
+      (h.protocol == ip_protocol::kIcmpv6 && h.ip_version == 6)) {
     if (OVERLANE_UNLIKELY(available < kIcmpHeader)) return h.status = ParseStatus::icmp_truncated, 0;
     h.payload = static_cast<uint16_t>(h.l4 + kIcmpHeader);
   }
@@ -176,7 +177,8 @@ OVERLANE_INLINE void parse_arp(const uint8_t* frame, uint32_t length, Headers& h
 OVERLANE_INLINE bool parse_usual(const uint8_t* frame, uint32_t length, Headers& h) {
   constexpr uint32_t kTypeAndIhl = 0x450008;  // 08 00 45 in memory
   constexpr uint32_t kL4 = sizeof(Ethernet) + sizeof(Ipv4);
-  if (OVERLANE_UNLIKELY(length < kL4 + sizeof(Udp) || (load<uint32_t>(frame + 12) & 0xffffff) != kTypeAndIhl)) return false;
+  if (OVERLANE_UNLIKELY(length < kL4 + sizeof(Udp) || (load<uint32_t>(frame + 12) & 0xffffff) != kTypeAndIhl))
+    return false;
   const uint32_t total = load_be16(frame + 16);
   const uint8_t protocol = frame[23];
   uint32_t header = sizeof(Udp);
@@ -262,7 +264,9 @@ Headers parse_frame(const uint8_t* frame, uint32_t length) {
   return parse_one(frame, length);
 }
 
-Headers parse_thoroughly(const uint8_t* frame, uint32_t length) { return parse_one(frame, length); }
+Headers parse_thoroughly(const uint8_t* frame, uint32_t length) {
+  return parse_one(frame, length);
+}
 
 // False: the packet is gone.
 OVERLANE_NOINLINE static bool parse_unusual(Packet* packet, Counters& counters) {
@@ -278,7 +282,8 @@ void parse(Burst& burst, Counters& counters) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
-    if (OVERLANE_LIKELY(parse_usual(packet->data, packet->length, packet->headers)) || parse_unusual(packet, counters)) {
+    if (OVERLANE_LIKELY(parse_usual(packet->data, packet->length, packet->headers)) ||
+        parse_unusual(packet, counters)) {
       burst.packets[kept++] = packet;
     }
   }

@@ -32,7 +32,9 @@ void snoop(const Packet& packet, IpAddress ip, Mac mac, Context& context) {
 
 namespace {
 
-bool is_station(const uint8_t* ip) { return load<uint32_t>(ip) != 0 && ip[0] < 224 && ip[0] != 127; }
+bool is_station(const uint8_t* ip) {
+  return load<uint32_t>(ip) != 0 && ip[0] < 224 && ip[0] != 127;
+}
 
 void reply_arp(Packet& packet, Arp& arp, Mac mac) {
   const Mac asker = load_mac(arp.sender_mac);

@@ -16,7 +16,9 @@ constexpr uint32_t kAdvertisement = sizeof(NeighborMessage) + sizeof(LinkLayerOp
 constexpr uint8_t kAllNodes[16] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 constexpr Mac kAllNodesMac = 0x010000003333;
 
-bool is_unspecified(const uint8_t* ip) { return load<uint64_t>(ip) == 0 && load<uint64_t>(ip + 8) == 0; }
+bool is_unspecified(const uint8_t* ip) {
+  return load<uint64_t>(ip) == 0 && load<uint64_t>(ip + 8) == 0;
+}
 
 // RFC 4861, section 7.1: what makes a neighbor message valid.
 bool is_valid(const Packet& packet, const Ipv6& ip, uint32_t length) {
@@ -91,7 +93,8 @@ Verdict handle_nd(Packet& packet, const Domain& domain, Context& context) {
   const bool remote = is_tunnel(packet.source);
   if (domain.arp_snooping && (!remote || domain.learn_remote)) {
     const uint8_t* owner = solicitation ? ip.source : message.target;
-    const Mac mac = link_layer_option(options, option_bytes, solicitation ? nd::kSourceLinkLayer : nd::kTargetLinkLayer);
+    const Mac mac =
+        link_layer_option(options, option_bytes, solicitation ? nd::kSourceLinkLayer : nd::kTargetLinkLayer);
     if (!is_unspecified(owner)) snoop(packet, IpAddress::v6(owner), mac, context);
   }
   if (!domain.proxy_arp || remote || !solicitation) return Verdict::pass;

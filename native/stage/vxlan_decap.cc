@@ -65,8 +65,8 @@ OVERLANE_NOINLINE bool udp_checksum_holds(const Packet& packet, const Outer& out
 OVERLANE_INLINE bool checksums_hold(const Packet& packet, const Outer& outer, const Context& context) {
   if (packet.headers.ip_version == 4) {
     const bool plain = outer.ip[0] == 0x45;
-    const uint16_t sum =
-        OVERLANE_LIKELY(plain) ? checksum_ipv4(outer.ip) : checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4));
+    const uint16_t sum = OVERLANE_LIKELY(plain) ? checksum_ipv4(outer.ip)
+                                                : checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4));
     if (OVERLANE_UNLIKELY(sum != 0xffff)) return false;
   }
   return OVERLANE_LIKELY(!context.underlays[outer.underlay].verify_checksum) || udp_checksum_holds(packet, outer);
@@ -91,8 +91,7 @@ OVERLANE_INLINE Counter find_tunnel(const Outer& outer, uint32_t vni, Context& c
 // The next hop towards a VTEP is where its packets come from, until the control plane says otherwise.
 OVERLANE_NOINLINE void resolve(const Packet& packet, uint32_t index, Context& context) {
   Tunnel& tunnel = context.tunnels[index];
-  prepare_tunnel(tunnel, context.domains[tunnel.domain], context.underlays[tunnel.underlay],
-                 source_mac(packet.data));
+  prepare_tunnel(tunnel, context.domains[tunnel.domain], context.underlays[tunnel.underlay], source_mac(packet.data));
 }
 
 // RFC 6040, section 4.2: congestion met outside is told to the inner packet.

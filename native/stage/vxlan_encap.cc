@@ -106,7 +106,8 @@ void prepare_tunnel(Tunnel& tunnel, const Domain& domain, const Underlay& underl
     auto& outer = *reinterpret_cast<OuterV4*>(end - sizeof(OuterV4));
     write_ethernet(outer.ethernet, next_hop, underlay.mac, ether_type::kIpv4);
     outer.ip.version_ihl = 0x45;
-    outer.ip.fragment = ipv4::kDontFragment;  // VTEPs do not fragment (RFC 7348, section 4.3); atomic, so no ID (RFC 6864)
+    outer.ip.fragment =
+        ipv4::kDontFragment;  // VTEPs do not fragment (RFC 7348, section 4.3); atomic, so no ID (RFC 6864)
     outer.ip.ttl = underlay.ttl;
     outer.ip.protocol = ip_protocol::kUdp;
     underlay.local.write(outer.ip.source);

@@ -16,7 +16,9 @@ struct IpAddress {
   static OVERLANE_INLINE IpAddress v4(const uint8_t* bytes) {
     return {0, uint64_t{0xffff0000} | uint64_t{load<uint32_t>(bytes)} << 32};
   }
-  static OVERLANE_INLINE IpAddress v6(const uint8_t* bytes) { return {load<uint64_t>(bytes), load<uint64_t>(bytes + 8)}; }
+  static OVERLANE_INLINE IpAddress v6(const uint8_t* bytes) {
+    return {load<uint64_t>(bytes), load<uint64_t>(bytes + 8)};
+  }
   bool is_v4() const { return high == 0 && (low & 0xffffffff) == 0xffff0000; }
   // Writes 4 or 16 bytes; returns how many.
   unsigned write(uint8_t* to) const {

@@ -49,8 +49,8 @@ class FdbOf final : public Fdb {
     for (uint32_t i = 0; i < count; ++i) at[i] = store_.locate(keys[i]);
   }
 
-  void learn(const FdbKey* keys, const uint32_t* at, const Place* from, const uint8_t* learns, uint32_t count,
-             Tick now, uint8_t* conflict, CounterRow& row) override {
+  void learn(const FdbKey* keys, const uint32_t* at, const Place* from, const uint8_t* learns, uint32_t count, Tick now,
+             uint8_t* conflict, CounterRow& row) override {
     for (uint32_t i = 0; i < count; ++i) {
       uint64_t* value = store_.find(keys[i], at[i]);
       if (OVERLANE_LIKELY(value != nullptr && FdbValue::place(*value) == from[i])) {

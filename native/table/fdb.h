@@ -22,9 +22,15 @@ namespace overlane {
 
 // Domain in the high 16 bits, MAC below. 0 is no key: MAC 0 is never a station.
 using FdbKey = uint64_t;
-OVERLANE_INLINE FdbKey fdb_key(uint16_t domain, Mac mac) { return uint64_t{domain} << 48 | mac; }
-OVERLANE_INLINE Mac fdb_mac(FdbKey key) { return key & kMacMask; }
-OVERLANE_INLINE uint16_t fdb_domain(FdbKey key) { return static_cast<uint16_t>(key >> 48); }
+OVERLANE_INLINE FdbKey fdb_key(uint16_t domain, Mac mac) {
+  return uint64_t{domain} << 48 | mac;
+}
+OVERLANE_INLINE Mac fdb_mac(FdbKey key) {
+  return key & kMacMask;
+}
+OVERLANE_INLINE uint16_t fdb_domain(FdbKey key) {
+  return static_cast<uint16_t>(key >> 48);
+}
 
 // Place in the low 24 bits, flags in the next 8, the tick it was last seen in the high 32.
 struct FdbValue {

@@ -1,5 +1,6 @@
-// Where FDB entries lie. A store has: locate (where to look, prefetched) and find, insert (nullptr: no slot), erase, scan (a
-// hand that goes round and does what the visitor says; returns the slots it passed), each, size, slots, bytes. Copy MapStore to try another one.
+// Where FDB entries lie. A store has: locate (where to look, prefetched) and find, insert (nullptr: no slot), erase,
+// scan (a hand that goes round and does what the visitor says; returns the slots it passed), each, size, slots, bytes.
+// Copy MapStore to try another one.
 #pragma once
 
 #include <sys/mman.h>

@@ -38,22 +38,23 @@ std::string show(const T& value) {
 
 #define TEST_JOIN2(a, b) a##b
 #define TEST_JOIN(a, b) TEST_JOIN2(a, b)
-#define TEST(name)                                                                                      \
-  static void TEST_JOIN(test_, __LINE__)();                                                             \
+#define TEST(name)                                                                                        \
+  static void TEST_JOIN(test_, __LINE__)();                                                               \
   static const overlane::test::Register TEST_JOIN(register_, __LINE__)(name, TEST_JOIN(test_, __LINE__)); \
   static void TEST_JOIN(test_, __LINE__)()
 
-#define CHECK(condition)                                                        \
-  do {                                                                          \
+#define CHECK(condition)                                                                 \
+  do {                                                                                   \
     if (!(condition)) overlane::test::fail(__FILE__, __LINE__, "not true: " #condition); \
   } while (0)
 
-#define CHECK_EQ(left, right)                                                                          \
-  do {                                                                                                 \
-    const auto& check_left = (left);                                                                   \
-    const auto& check_right = (right);                                                                 \
-    if (!(check_left == check_right)) {                                                                \
-      overlane::test::fail(__FILE__, __LINE__, #left " is " + overlane::test::show(check_left) + ", not " + \
-                                                   overlane::test::show(check_right));                 \
-    }                                                                                                  \
+#define CHECK_EQ(left, right)                                                                              \
+  do {                                                                                                     \
+    const auto& check_left = (left);                                                                       \
+    const auto& check_right = (right);                                                                     \
+    if (!(check_left == check_right)) {                                                                    \
+      overlane::test::fail(                                                                                \
+          __FILE__, __LINE__,                                                                              \
+          #left " is " + overlane::test::show(check_left) + ", not " + overlane::test::show(check_right)); \
+    }                                                                                                      \
   } while (0)

@@ -29,8 +29,12 @@ inline Bytes join(std::initializer_list<Bytes> parts) {
 }
 
 // 02:42:0a:00:00:<last>
-inline Bytes mac(uint8_t last) { return {0x02, 0x42, 0x0a, 0x00, 0x00, last}; }
-inline Bytes broadcast() { return Bytes(6, 0xff); }
+inline Bytes mac(uint8_t last) {
+  return {0x02, 0x42, 0x0a, 0x00, 0x00, last};
+}
+inline Bytes broadcast() {
+  return Bytes(6, 0xff);
+}
 
 inline uint16_t ones_complement(const Bytes& bytes, size_t from, size_t to) {
   uint32_t sum = 0;
@@ -57,7 +61,12 @@ inline Bytes udp_frame(Bytes to, Bytes from, uint8_t source, uint8_t destination
 }
 
 inline Bytes arp_request(uint8_t from, uint8_t target) {
-  return join({broadcast(), mac(from), hex("0806 0001 0800 0604 0001"), mac(from), {10, 0, 0, from}, Bytes(6, 0),
+  return join({broadcast(),
+               mac(from),
+               hex("0806 0001 0800 0604 0001"),
+               mac(from),
+               {10, 0, 0, from},
+               Bytes(6, 0),
                {10, 0, 0, target}});
 }
 

@@ -69,9 +69,9 @@ TEST("bridge: drops what no bridge forwards, each with its counter") {
   lab.dataplane.add_fdb(lab.dataplane.domain_of(0, kNoVlan), load_mac(mac(7).data()), b);
   lab.pass(a, udp_frame(mac(2), mac(7), 7, 2));
   CHECK(lab.drain(b).empty());
-  for (Counter counter : {Counter::drop_unknown_unicast, Counter::drop_broadcast, Counter::drop_multicast,
-                          Counter::drop_link_local, Counter::drop_malformed, Counter::drop_no_receiver,
-                          Counter::drop_source_static}) {
+  for (Counter counter :
+       {Counter::drop_unknown_unicast, Counter::drop_broadcast, Counter::drop_multicast, Counter::drop_link_local,
+        Counter::drop_malformed, Counter::drop_no_receiver, Counter::drop_source_static}) {
     CHECK_EQ(lab.total(counter), 1u);
   }
   CHECK_EQ(lab.total(Counter::drop_source_invalid), 2u);

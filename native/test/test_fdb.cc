@@ -26,9 +26,7 @@ struct Table {
     fdb->learn(&key, &at, &from, &learns, 1, now, &conflict, row);
     return conflict == 0;
   }
-  Place find(Mac mac, Tick now = 0) {
-    return fdb->look_up(fdb_key(1, mac), now);
-  }
+  Place find(Mac mac, Tick now = 0) { return fdb->look_up(fdb_key(1, mac), now); }
   std::unique_ptr<Fdb> fdb;
   CounterRow row;
 };

@@ -9,11 +9,13 @@ using namespace overlane::test;
 
 namespace {
 
-Headers parsed(const Bytes& frame) { return parse_frame(frame.data(), static_cast<uint32_t>(frame.size())); }
+Headers parsed(const Bytes& frame) {
+  return parse_frame(frame.data(), static_cast<uint32_t>(frame.size()));
+}
 
-const Bytes kNd = hex(
-    "333300000001 02420a000001 86dd 60000000 0020 3a ff fe800000000000000000000000000001 "
-    "ff020000000000000000000000000001 87 00 0000 00000000 fe800000000000000000000000000002 0101 02420a000001");
+const Bytes kNd =
+    hex("333300000001 02420a000001 86dd 60000000 0020 3a ff fe800000000000000000000000000001 "
+        "ff020000000000000000000000000001 87 00 0000 00000000 fe800000000000000000000000000002 0101 02420a000001");
 
 }  // namespace
 

@@ -18,7 +18,8 @@ struct Proxy {
     domain = lab.dataplane.domain_of(bridge, kNoVlan);
   }
   void know(const Bytes& address, uint8_t mac_last) {
-    lab.dataplane.add_neighbor(domain, address.size() == 4 ? IpAddress::v4(address.data()) : IpAddress::v6(address.data()),
+    lab.dataplane.add_neighbor(domain,
+                               address.size() == 4 ? IpAddress::v4(address.data()) : IpAddress::v6(address.data()),
                                load_mac(mac(mac_last).data()));
   }
   Lab lab;
@@ -31,9 +32,16 @@ const Bytes kTarget6 = hex("fe80000000000000 0000000000000002");
 Bytes solicitation(bool probe) {
   const Bytes source = probe ? Bytes(16, 0) : hex("fe80000000000000 0000000000000001");
   const Bytes option = probe ? Bytes{} : join({{1, 1}, mac(1)});
-  Bytes frame = join({hex("3333ff000002"), mac(1), hex("86dd 60000000 00"), {static_cast<uint8_t>(24 + option.size())},
-                      hex("3a ff"), source, hex("ff02000000000000 00000001ff000002"), hex("87 00 0000 00000000"),
-                      kTarget6, option});
+  Bytes frame = join({hex("3333ff000002"),
+                      mac(1),
+                      hex("86dd 60000000 00"),
+                      {static_cast<uint8_t>(24 + option.size())},
+                      hex("3a ff"),
+                      source,
+                      hex("ff02000000000000 00000001ff000002"),
+                      hex("87 00 0000 00000000"),
+                      kTarget6,
+                      option});
   const auto length = static_cast<uint32_t>(24 + option.size());
   Bytes summed = join({Bytes(frame.begin() + 22, frame.end()), {0, 0, 0, static_cast<uint8_t>(length), 0, 0, 0, 58}});
   const uint16_t sum = ones_complement(summed, 0, summed.size());
@@ -48,7 +56,8 @@ TEST("proxy_arp: answers for a known neighbor, in place, to the port that asked"
   Proxy p;
   p.know({10, 0, 0, 4}, 4);
   p.lab.pass(p.a, arp_request(2, 4));
-  const Bytes reply = join({mac(2), mac(4), hex("0806 0001 0800 0604 0002"), mac(4), {10, 0, 0, 4}, mac(2), {10, 0, 0, 2}});
+  const Bytes reply =
+      join({mac(2), mac(4), hex("0806 0001 0800 0604 0002"), mac(4), {10, 0, 0, 4}, mac(2), {10, 0, 0, 2}});
   CHECK(p.lab.drain(p.a) == std::vector<Bytes>{reply});
   CHECK(p.lab.drain(p.b).empty());
   CHECK_EQ(p.lab.total(Counter::arp_replied), 1u);

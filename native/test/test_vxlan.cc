@@ -146,8 +146,9 @@ TEST("vxlan: VTEPs do not talk through each other") {
   const Bytes flooded = right.encapsulated(udp_frame(broadcast(), mac(2), 2, 1))[0];
   CHECK_EQ(node.decapsulated(flooded).size(), 1u);
   CHECK(node.lab.drain(node.wire).empty());
-  node.lab.dataplane.add_fdb(node.lab.dataplane.domain_of(node.bridge, kNoVlan), load_mac(mac(9).data()),
-                             node.lab.dataplane.tunnel_to(node.lab.dataplane.domain_of(node.bridge, kNoVlan), ip(third)));
+  node.lab.dataplane.add_fdb(
+      node.lab.dataplane.domain_of(node.bridge, kNoVlan), load_mac(mac(9).data()),
+      node.lab.dataplane.tunnel_to(node.lab.dataplane.domain_of(node.bridge, kNoVlan), ip(third)));
   CHECK(node.decapsulated(right.encapsulated(udp_frame(mac(9), mac(2), 2, 9))[0]).empty());
   CHECK_EQ(node.lab.total(Counter::drop_split_horizon), 1u);
 }

@@ -39,12 +39,22 @@ using Mac = uint64_t;
 inline constexpr Mac kMacMask = 0xffffffffffff;
 inline constexpr Mac kBroadcast = kMacMask;
 
-OVERLANE_INLINE Mac destination_mac(const uint8_t* frame) { return load<uint64_t>(frame) & kMacMask; }
-OVERLANE_INLINE Mac source_mac(const uint8_t* frame) { return load<uint64_t>(frame + 4) >> 16; }
-OVERLANE_INLINE bool is_group(Mac mac) { return mac & 1; }
+OVERLANE_INLINE Mac destination_mac(const uint8_t* frame) {
+  return load<uint64_t>(frame) & kMacMask;
+}
+OVERLANE_INLINE Mac source_mac(const uint8_t* frame) {
+  return load<uint64_t>(frame + 4) >> 16;
+}
+OVERLANE_INLINE bool is_group(Mac mac) {
+  return mac & 1;
+}
 // 01:80:c2:00:00:00 to 0f, which a bridge keeps to itself.
-OVERLANE_INLINE bool is_link_local(Mac mac) { return (mac & 0xf0ffffffffff) == 0x0000c28001; }
-OVERLANE_INLINE Mac load_mac(const uint8_t* from) { return uint64_t{load<uint32_t>(from)} | uint64_t{load<uint16_t>(from + 4)} << 32; }
+OVERLANE_INLINE bool is_link_local(Mac mac) {
+  return (mac & 0xf0ffffffffff) == 0x0000c28001;
+}
+OVERLANE_INLINE Mac load_mac(const uint8_t* from) {
+  return uint64_t{load<uint32_t>(from)} | uint64_t{load<uint16_t>(from + 4)} << 32;
+}
 OVERLANE_INLINE void store_mac(uint8_t* to, Mac mac) {
   store(to, static_cast<uint32_t>(mac));
   store(to + 4, static_cast<uint16_t>(mac >> 32));

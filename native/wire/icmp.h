@@ -14,10 +14,10 @@ static_assert(sizeof(Icmp) == 4 && alignof(Icmp) == 1);
 
 inline constexpr unsigned kIcmpHeader = 8;  // with the four bytes that depend on the type
 
-struct NeighborMessage {   // solicitation 135, advertisement 136
-  Icmp icmp;               // 0-3
-  Be32 flags;              // 4-7    advertisement: R, S, O
-  uint8_t target[16];      // 8-23
+struct NeighborMessage {  // solicitation 135, advertisement 136
+  Icmp icmp;              // 0-3
+  Be32 flags;             // 4-7    advertisement: R, S, O
+  uint8_t target[16];     // 8-23
 };
 static_assert(sizeof(NeighborMessage) == 24 && alignof(NeighborMessage) == 1);
 

@@ -165,7 +165,7 @@ describe('decode is bounded', () => {
   });
 
   it('in IPv6 extension headers', () => {
-    const options = (count: number) => '3c00010400000000'.repeat(count - 1) + `1100010400000000${udp(9, '')}`;
+    const options = (count: number) => `${'3c00010400000000'.repeat(count - 1)}1100010400000000${udp(9, '')}`;
     const most = decode(hex(ETHERNET, '86dd', ipv6('3c', options(MAX_IPV6_EXTENSIONS))));
     expect(most.ipv6?.extensions).toHaveLength(MAX_IPV6_EXTENSIONS);
     expect(most.udp?.destinationPort).toBe(9);
