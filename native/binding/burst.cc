@@ -92,7 +92,7 @@ Napi::Value DataplaneObject::drain(Info info) {
     timestamps[i] = frame.time;
   }
   auto burst = Napi::Object::New(env);
-  burst.Set("data", from_bytes(env, queue.bytes.data(), queue.bytes.size()));
+  burst.Set("data", from_bytes(env, queue.bytes.data(), queue.used));
   burst.Set("offsets", offsets);
   burst.Set("lengths", lengths);
   burst.Set("wireLengths", wire_lengths);

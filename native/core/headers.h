@@ -20,7 +20,6 @@ enum HeaderFlags : uint8_t {
 };
 
 struct Headers {
-  uint32_t flow_hash = 0;
   uint32_t end = 0;  // first byte after the IP datagram (Ethernet padding starts there); frame length when not IP
   uint16_t ether_type = 0;  // after the tags; below 0x600 it is an 802.3 length
   uint16_t vlan = kNoVlan;  // VID of the outer tag

@@ -24,9 +24,14 @@ void put(Map& map, const Key& key, const Value& value) {
   *map.insert(key) = value;
 }
 
-bool any_asks_neighbors(const std::vector<Domain>& domains) {
-  return std::any_of(domains.begin(), domains.end(),
-                     [](const Domain& domain) { return domain.used && (domain.proxy_arp || domain.arp_snooping); });
+// What stages need not look at when no domain wants it.
+void note_what_is_wanted(Context& context) {
+  context.asks_neighbors = context.maps_vlans = false;
+  for (const Domain& domain : context.domains) {
+    if (!domain.used) continue;
+    context.asks_neighbors |= domain.proxy_arp || domain.arp_snooping;
+    context.maps_vlans |= domain.vlan != kNoVlan;
+  }
 }
 
 template <typename T>
@@ -49,7 +54,7 @@ uint16_t Dataplane::add_underlay(const UnderlayOptions& options) {
 void Dataplane::remove_underlay(uint16_t underlay) {
   remove_value(context_.carried[context_.underlays[underlay].carrier], underlay);
   context_.underlays[underlay] = {};
-  context_.last_vtep = {};
+  context_.recent_vteps.clear();
   std::vector<AddressKey> gone;
   context_.next_hops.each([&](const AddressKey& key, const NextHop&) {
     if (key.space == underlay) gone.push_back(key);
@@ -88,7 +93,7 @@ uint16_t Dataplane::add_bridge(const BridgeOptions& options) {
       put(context_.vnis, VniKey{options.underlay, static_cast<uint32_t>(wanted.vni)}, index);
     }
   }
-  context_.asks_neighbors = any_asks_neighbors(context_.domains);
+  note_what_is_wanted(context_);
   return bridge;
 }
 
@@ -107,8 +112,8 @@ void Dataplane::remove_bridge(uint16_t bridge) {
     if (domain.vni >= 0) context_.vnis.erase({domain.underlay, static_cast<uint32_t>(domain.vni)});
     domain = {};
   }
-  context_.asks_neighbors = any_asks_neighbors(context_.domains);
-  context_.last_vtep = {};
+  note_what_is_wanted(context_);
+  context_.recent_vteps.clear();
   bridges_[bridge] = {};
 }
 
@@ -184,7 +189,7 @@ void Dataplane::remove_tunnel(uint32_t index) {
   remove_value(context_.domains[tunnel.domain].replicate, place);
   context_.fdb->remove_place(place);
   context_.vteps.erase({tunnel.vtep, tunnel.domain});
-  context_.last_vtep = {};
+  context_.recent_vteps.clear();
   tunnel = {};
 }
 

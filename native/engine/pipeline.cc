@@ -12,12 +12,11 @@ namespace {
 
 constexpr uint32_t kAgeSlots = 16;  // a burst; the lookups do not depend on it, an expired entry is no entry
 
-void arrive(Burst& burst, uint16_t port, CounterRow& row) {
+void arrive(Burst& burst, uint16_t port, uint16_t domain, CounterRow& row) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
-    packet->ingress = port;
-    packet->source = port;
+    packet->set_origin(port, port, domain);
     bytes += packet->length;
   }
   row.add(Counter::rx_packets, burst.count);
@@ -35,10 +34,7 @@ uint16_t mapped_domain(Packet& packet, const Member& member) {
 }
 
 void assign_domains(Burst& burst, const Member& member, Context& context) {
-  if (OVERLANE_LIKELY(member.vlans.empty())) {
-    for (uint32_t i = 0; i < burst.count; ++i) burst.packets[i]->domain = member.untagged;
-    return;
-  }
+  if (OVERLANE_LIKELY(member.vlans.empty())) return;  // they have the member's one domain already
   uint32_t kept = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
@@ -54,6 +50,7 @@ void assign_domains(Burst& burst, const Member& member, Context& context) {
 
 // What came out of a tunnel gets the tag that its VLAN has on the ports.
 void restore_tags(Burst& burst, const Context& context) {
+  if (!context.maps_vlans) return;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     const uint16_t vlan = context.domains[packet->domain].vlan;
@@ -70,9 +67,9 @@ void drop_all(Burst& burst, Counter reason, Counters& counters) {
 
 void carry(Burst& burst, uint16_t port, Context& context) {
   CounterRow& row = context.counters.port(port);
-  arrive(burst, port, row);
-  parse(burst, context.counters);
   const Member& member = context.members[port];
+  arrive(burst, port, member.untagged, row);
+  parse(burst, context.counters);
   if (member.bridge != kNoBridge) {
     assign_domains(burst, member, context);
   } else if (!context.carried[port].empty()) {

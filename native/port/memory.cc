@@ -1,24 +1,28 @@
 #include "port/memory.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace overlane {
 
 void MemoryPort::Queue::push(const uint8_t* data, uint32_t length, uint32_t cut, Nanos time) {
-  frames.push_back({bytes.size(), length, cut, time});
+  frames.push_back({used, length, cut, time});
+  bytes.resize(used);
   bytes.insert(bytes.end(), data, data + length);
+  used += length;
+  bytes.resize(used + kPad);
 }
 
 void MemoryPort::Queue::clear() {
   bytes.clear();
   frames.clear();
+  used = 0;
   next = 0;
 }
 
 namespace {
+static_assert(MemoryPort::Queue::kPad >= kCacheLine && kTailroom >= kCacheLine);
 constexpr uintptr_t kAhead = 8 * kCacheLine;  // may point past the queue: a prefetch is no access
-}
+}  // namespace
 
 uint32_t MemoryPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pools& pools, CounterRow& row) {
   const uint8_t* bytes = in_.bytes.data();
@@ -40,11 +44,12 @@ uint32_t MemoryPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, P
     }
     const uint8_t* from = bytes + frame.offset;
     prefetch_read(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(from) + kAhead));
-    if (OVERLANE_LIKELY(frame.length == 64)) {
-      std::memcpy(packet->data, from, 64);
-    } else {
-      std::copy_n(from, frame.length, packet->data);
-    }
+    // Up to a line too much: the queue is padded, and the packet has its tailroom.
+    uint32_t at = 0;
+    do {
+      std::memcpy(packet->data + at, from + at, kCacheLine);
+      at += kCacheLine;
+    } while (at < frame.length);
     packet->length = frame.length;
     packet->time = frame.time == kNow ? now : frame.time;
     packets[count++] = packet;
@@ -59,7 +64,7 @@ uint32_t MemoryPort::transmit(Packet** packets, uint32_t count) {
   for (; taken < count; ++taken) {
     Packet* packet = packets[taken];
     if (!options_.discard) {
-      if (out_.bytes.size() + packet->length > options_.queue_bytes) break;
+      if (out_.used + packet->length > options_.queue_bytes) break;
       out_.push(packet->data, packet->length, packet->cut, packet->time);
     }
     release(packet);

@@ -23,10 +23,12 @@ class MemoryPort final : public Port {
     Nanos time;
   };
   struct Queue {
-    std::vector<uint8_t> bytes;
+    std::vector<uint8_t> bytes;  // kPad more than `used`, so that frames are copied by whole cache lines
     std::vector<Frame> frames;
+    size_t used = 0;
     size_t next = 0;
 
+    static constexpr size_t kPad = kCacheLine;
     void push(const uint8_t* data, uint32_t length, uint32_t cut, Nanos time);
     void clear();
   };
@@ -34,7 +36,7 @@ class MemoryPort final : public Port {
   explicit MemoryPort(const Options& options) : options_(options) {}
 
   // Room for so many more bytes? Injecting is all or nothing, so ask first.
-  bool accepts(size_t bytes) const { return in_.bytes.size() + bytes <= options_.queue_bytes; }
+  bool accepts(size_t bytes) const { return in_.used + bytes <= options_.queue_bytes; }
   // time kNow: the time of the run that receives it.
   void inject(const uint8_t* data, uint32_t length, Nanos time = kNow) { in_.push(data, length, 0, time); }
   // What was transmitted since the last drain; clear it when done.

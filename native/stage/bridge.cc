@@ -81,16 +81,18 @@ OVERLANE_NOINLINE void flood(Packet* packet, Context& context) {
   send(packet, to, context);
 }
 
-// Known destination: sends, or drops what may not go there. `isolated`: the source is an isolated local port.
-OVERLANE_INLINE void forward(Packet* packet, Place to, bool isolated, Context& context) {
-  if (OVERLANE_UNLIKELY(to == packet->source)) return context.counters.drop(packet, Counter::drop_same_port);
+// Known destination: sends, or drops what may not go there; says which. `isolated`: the source is an isolated local
+// port.
+OVERLANE_INLINE bool forward(Packet* packet, Place to, bool isolated, Context& context) {
+  if (OVERLANE_UNLIKELY(to == packet->source)) return context.counters.drop(packet, Counter::drop_same_port), false;
   if (OVERLANE_UNLIKELY(is_tunnel(to) && is_tunnel(packet->source))) {
-    return context.counters.drop(packet, Counter::drop_split_horizon);
+    return context.counters.drop(packet, Counter::drop_split_horizon), false;
   }
   if (OVERLANE_UNLIKELY(isolated && !is_tunnel(to) && context.members[to].isolated)) {
-    return context.counters.drop(packet, Counter::drop_isolated);
+    return context.counters.drop(packet, Counter::drop_isolated), false;
   }
   send(packet, to, context);
+  return true;
 }
 
 struct Keys {
@@ -146,15 +148,19 @@ void bridge(Burst& burst, Context& context) {
   const bool isolated = !is_tunnel(first.source) && context.members[first.source].isolated;
   context.fdb->locate(keys.source, burst.count, source_at);
   context.fdb->locate(keys.destination, burst.count, destination_at);
-  context.fdb->learn(keys.source, source_at, keys.from, keys.learns, burst.count, context.tick, conflict,
-                     context.counters.port(first.ingress));
+  const uint32_t conflicts = context.fdb->learn(keys.source, source_at, keys.from, keys.learns, burst.count,
+                                                context.tick, conflict, context.counters.port(first.ingress));
   context.fdb->look_up(keys.destination, destination_at, burst.count, context.tick, to);
+  // A burst comes from one port, so what was right for a local port once is right for it again.
+  Place last = kNowhere;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
-    if (OVERLANE_UNLIKELY(conflict[i])) {
+    if (OVERLANE_UNLIKELY(conflicts != 0 && conflict[i])) {
       context.counters.drop(packet, Counter::drop_source_static);
+    } else if (to[i] == last && last != kNowhere) {
+      context.output.to_same_port(static_cast<uint16_t>(last), packet, context);
     } else if (OVERLANE_LIKELY(to[i] != kNowhere)) {
-      forward(packet, to[i], isolated, context);
+      last = forward(packet, to[i], isolated, context) && !is_tunnel(to[i]) ? to[i] : kNowhere;
     } else {
       flood(packet, context);
     }

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "stage/flow.h"
 #include "stage/parse.h"
 #include "wire/ethernet.h"
 #include "wire/ipv4.h"
@@ -88,7 +89,7 @@ void ColumnWriter::write(const uint8_t* data, const uint32_t* offsets, const uin
     l3Offset[i] = h.l3;
     l4Offset[i] = h.l4;
     payloadOffset[i] = h.payload;
-    flowHash[i] = h.flow_hash;
+    flowHash[i] = flow_hash(frame, h);
     srcIp[i] = h.ip_version == 4 ? load_be32(frame + h.l3 + 12) : 0;
     dstIp[i] = h.ip_version == 4 ? load_be32(frame + h.l3 + 16) : 0;
     if (OVERLANE_UNLIKELY(h.ip_version == 6)) {

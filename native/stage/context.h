@@ -46,6 +46,7 @@ struct Domain {  // one broadcast domain: a bridge, or one mapped VLAN of it
 struct Tunnel {  // one VTEP of one domain, with the outer headers ready to be stored
   bool used = false;
   bool resolved = false;  // the next hop's MAC is in the header
+  bool untag = false;     // the domain is a mapped VLAN: its tag stays here
   uint16_t domain = kNoDomain;
   uint16_t underlay = kNoUnderlay;
   IpAddress vtep;
@@ -78,11 +79,28 @@ struct NextHop {
   bool is_static = false;
 };
 
-struct LastVtep {  // most packets come from the VTEP that the one before came from
-  IpAddress source;
-  uint32_t vni = UINT32_MAX;
-  uint16_t underlay = kNoUnderlay;
-  uint32_t tunnel = 0;
+// What decap found lately, by what it saw in the outer headers: most packets come from where one before came from.
+class VtepCache {
+ public:
+  struct Entry {
+    uint64_t addresses = 0;  // outer IPv4 source and destination
+    uint32_t vni = UINT32_MAX;
+    uint16_t carrier = 0;
+    uint16_t udp_port = 0;
+    uint32_t tunnel = 0;
+    uint16_t domain = kNoDomain;
+    bool verify_checksum = false;
+  };
+  OVERLANE_INLINE Entry& of(uint64_t addresses, uint32_t vni) {
+    return entries_[((addresses ^ vni) * 0x9e3779b97f4a7c15) >> (64 - kBits)];
+  }
+  void clear() {
+    for (Entry& entry : entries_) entry = {};
+  }
+
+ private:
+  static constexpr unsigned kBits = 7;
+  Entry entries_[1 << kBits];
 };
 
 struct Context {
@@ -110,8 +128,9 @@ struct Context {
   FlatMap<VniKey, uint16_t> vnis;          // -> domain
   FlatMap<AddressKey, uint32_t> vteps;     // in a domain -> tunnel
   FlatMap<AddressKey, NextHop> next_hops;  // in an underlay -> MAC
-  LastVtep last_vtep;
+  VtepCache recent_vteps;
   bool asks_neighbors = false;  // some domain has proxy ARP or snooping
+  bool maps_vlans = false;      // some domain is a mapped VLAN
   Nanos now = 0;
   Tick tick = 0;
 };

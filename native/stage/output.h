@@ -24,6 +24,12 @@ class Output {
     Burst& burst = push(underlays_[underlay], underlay, touched_underlays_, packet);
     if (OVERLANE_UNLIKELY(burst.count == kMaxBurst)) encapsulate(underlay, burst, context);
   }
+  // As to_port, for a port that this burst went to already.
+  OVERLANE_INLINE void to_same_port(uint16_t port, Packet* packet, Context& context) {
+    Burst& burst = ports_[port].burst;
+    burst.packets[burst.count] = packet;
+    if (OVERLANE_UNLIKELY(++burst.count == kMaxBurst)) transmit(port, burst, context);
+  }
   // Sends everything; called at the end of every burst.
   void flush(Context& context);
 

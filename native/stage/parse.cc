@@ -12,47 +12,40 @@ namespace overlane {
 
 namespace {
 
-// Spreads a flow's fields over 32 bits: for source-port entropy and queues, not against an attacker.
-OVERLANE_INLINE uint32_t mix(uint64_t a, uint64_t b) {
-  uint64_t h = (a + 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd ^ (b + 0xc2b2ae3d27d4eb4f) * 0x9fb21c651e98df25;
-  h ^= h >> 32;
-  return static_cast<uint32_t>((h * 0xc4ceb9fe1a85ec53) >> 32);
+OVERLANE_INLINE void fail(Headers& h, ParseStatus status) {
+  h.status = status;
 }
 
-// Sets l4's payload and the ports' part of the flow; `available` bytes of IP payload lie at `l4`.
-OVERLANE_INLINE uint32_t parse_transport(const uint8_t* l4, uint32_t available, Headers& h) {
+// Sets where the payload starts; `available` bytes of IP payload lie at `l4`.
+OVERLANE_INLINE void parse_transport(const uint8_t* l4, uint32_t available, Headers& h) {
   if (h.protocol == ip_protocol::kUdp) {
-    if (OVERLANE_UNLIKELY(available < sizeof(Udp))) return h.status = ParseStatus::udp_truncated, 0;
+    if (OVERLANE_UNLIKELY(available < sizeof(Udp))) return fail(h, ParseStatus::udp_truncated);
     uint32_t length = load_be16(l4 + 4);
     if (length == 0) length = available;  // IPv6 jumbogram (RFC 2675) or a super-frame
     if (OVERLANE_UNLIKELY(length < sizeof(Udp) || (length > available && !(h.flags & kFragment)))) {
-      return h.status = ParseStatus::udp_length, 0;
+      return fail(h, ParseStatus::udp_length);
     }
     h.payload = static_cast<uint16_t>(h.l4 + sizeof(Udp));
-    return load<uint32_t>(l4);
+    return;
   }
   if (h.protocol == ip_protocol::kTcp) {
-    if (OVERLANE_UNLIKELY(available < sizeof(Tcp))) return h.status = ParseStatus::tcp_truncated, 0;
+    if (OVERLANE_UNLIKELY(available < sizeof(Tcp))) return fail(h, ParseStatus::tcp_truncated);
     uint32_t header = (l4[12] >> 4) * 4;
     if (OVERLANE_UNLIKELY(header < sizeof(Tcp) || header > available)) {
-      return h.status = ParseStatus::tcp_header_length, 0;
+      return fail(h, ParseStatus::tcp_header_length);
     }
     h.payload = static_cast<uint16_t>(h.l4 + header);
-    return load<uint32_t>(l4);
+    return;
   }
   if ((h.protocol == ip_protocol::kIcmp && h.ip_version == 4) ||
       (h.protocol == ip_protocol::kIcmpv6 && h.ip_version == 6)) {
-    if (OVERLANE_UNLIKELY(available < kIcmpHeader)) return h.status = ParseStatus::icmp_truncated, 0;
+    if (OVERLANE_UNLIKELY(available < kIcmpHeader)) return fail(h, ParseStatus::icmp_truncated);
     h.payload = static_cast<uint16_t>(h.l4 + kIcmpHeader);
   }
-  return 0;
 }
 
-OVERLANE_INLINE void finish_ip(const uint8_t* frame, uint64_t addresses, Headers& h) {
-  uint32_t ports = 0;
-  if (!(h.flags & kLaterFragment)) ports = parse_transport(frame + h.l4, h.end - h.l4, h);
-  if (h.flags & kFragment) ports = 0;  // every fragment of a datagram takes one path
-  h.flow_hash = mix(addresses, uint64_t{h.protocol} << 32 | ports);
+OVERLANE_INLINE void finish_ip(const uint8_t* frame, Headers& h) {
+  if (!(h.flags & kLaterFragment)) parse_transport(frame + h.l4, h.end - h.l4, h);
 }
 
 OVERLANE_INLINE void parse_ipv4(const uint8_t* frame, uint32_t length, Headers& h) {
@@ -85,7 +78,7 @@ OVERLANE_INLINE void parse_ipv4(const uint8_t* frame, uint32_t length, Headers& 
     h.flags |= kFragment | (fragment & ipv4::kOffsetMask ? kLaterFragment : 0);
   }
   if (OVERLANE_LIKELY(!(h.flags & kLaterFragment))) h.l4 = static_cast<uint16_t>(h.l3 + header);
-  finish_ip(frame, load<uint64_t>(ip + 12), h);
+  finish_ip(frame, h);
 }
 
 OVERLANE_INLINE bool is_extension(uint8_t protocol) {
@@ -161,9 +154,7 @@ OVERLANE_INLINE void parse_ipv6(const uint8_t* frame, uint32_t length, Headers& 
     if (h.status != ParseStatus::ok) return;
   }
   if (!(h.flags & kLaterFragment)) h.l4 = static_cast<uint16_t>(at);
-  uint64_t a = load<uint64_t>(ip + 8) ^ load<uint64_t>(ip + 24) * 31;
-  uint64_t b = load<uint64_t>(ip + 16) ^ load<uint64_t>(ip + 32) * 31;
-  finish_ip(frame, a * 0x9e3779b97f4a7c15 + b, h);
+  finish_ip(frame, h);
 }
 
 OVERLANE_INLINE void parse_arp(const uint8_t* frame, uint32_t length, Headers& h) {
@@ -194,7 +185,6 @@ OVERLANE_INLINE bool parse_usual(const uint8_t* frame, uint32_t length, Headers&
   const uint32_t end = total + sizeof(Ethernet);
   const bool fragment = load<uint16_t>(frame + 20) & swap16(ipv4::kFragmentMask);
   if (OVERLANE_UNLIKELY(end > length || fragment)) return false;
-  h.flow_hash = mix(load<uint64_t>(frame + 26), uint64_t{protocol} << 32 | load<uint32_t>(frame + kL4));
   h.end = end;
   h.ether_type = ether_type::kIpv4;
   h.vlan = kNoVlan;
@@ -210,7 +200,6 @@ OVERLANE_INLINE bool parse_usual(const uint8_t* frame, uint32_t length, Headers&
 
 // Field by field, out of registers: copied as a block, the small stores would stall the wide loads.
 OVERLANE_INLINE void copy_fields(const Headers& from, Headers& to) {
-  to.flow_hash = from.flow_hash;
   to.end = from.end;
   to.ether_type = from.ether_type;
   to.vlan = from.vlan;
@@ -249,9 +238,8 @@ OVERLANE_INLINE Headers parse_one(const uint8_t* frame, uint32_t length) {
     parse_ipv4(frame, length, h);
   } else if (type == ether_type::kIpv6) {
     parse_ipv6(frame, length, h);
-  } else {
-    if (type == ether_type::kArp) parse_arp(frame, length, h);
-    h.flow_hash = mix(load<uint64_t>(frame), load<uint32_t>(frame + 8));
+  } else if (type == ether_type::kArp) {
+    parse_arp(frame, length, h);
   }
   return h;
 }

@@ -62,29 +62,19 @@ OVERLANE_NOINLINE bool udp_checksum_holds(const Packet& packet, const Outer& out
   return checksum_fold(checksum_add(udp, length, pseudo)) == 0xffff;
 }
 
-OVERLANE_INLINE bool checksums_hold(const Packet& packet, const Outer& outer, const Context& context) {
+OVERLANE_NOINLINE bool checksums_hold(const Packet& packet, const Outer& outer, const Context& context) {
   if (packet.headers.ip_version == 4) {
-    const bool plain = outer.ip[0] == 0x45;
-    const uint16_t sum = OVERLANE_LIKELY(plain) ? checksum_ipv4(outer.ip)
-                                                : checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4));
-    if (OVERLANE_UNLIKELY(sum != 0xffff)) return false;
+    if (checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4)) != 0xffff) return false;
   }
-  return OVERLANE_LIKELY(!context.underlays[outer.underlay].verify_checksum) || udp_checksum_holds(packet, outer);
+  return !context.underlays[outer.underlay].verify_checksum || udp_checksum_holds(packet, outer);
 }
 
-// The tunnel of (underlay, VNI, source), by way of the one found last.
-OVERLANE_INLINE Counter find_tunnel(const Outer& outer, uint32_t vni, Context& context, uint32_t& tunnel) {
-  LastVtep& last = context.last_vtep;
-  if (OVERLANE_LIKELY(last.source == outer.source && last.vni == vni && last.underlay == outer.underlay)) {
-    tunnel = last.tunnel;
-    return kFine;
-  }
+Counter find_tunnel(const Outer& outer, uint32_t vni, Context& context, uint32_t& tunnel) {
   const uint16_t* domain = context.vnis.find({outer.underlay, vni});
   if (domain == nullptr) return Counter::drop_vni_unknown;
   const uint32_t* found = context.vteps.find({outer.source, *domain});
   if (found == nullptr) return Counter::drop_vtep_unknown;
   tunnel = *found;
-  last = {outer.source, vni, outer.underlay, tunnel};
   return kFine;
 }
 
@@ -114,30 +104,67 @@ OVERLANE_NOINLINE bool carry_congestion(uint8_t* frame, uint32_t length) {
   return true;
 }
 
-OVERLANE_INLINE Counter decap_one(Packet& packet, uint16_t carrier, Context& context) {
+// Takes the outer headers off. `inner` is where the frame starts, `end` where the UDP payload ends.
+OVERLANE_INLINE Counter strip(Packet& packet, uint32_t inner, uint32_t end, uint8_t ecn) {
+  packet.data += inner;
+  packet.length = end - inner;
+  return OVERLANE_UNLIKELY(ecn == ecn::kCongestion) && !carry_congestion(packet.data, packet.length) ? Counter::drop_ecn
+                                                                                                     : kFine;
+}
+
+// Any outer headers, step by step; remembers what it found for decap_usual.
+OVERLANE_NOINLINE Counter decap_any(Packet& packet, uint16_t carrier, Context& context) {
   Outer outer;
   const Counter other = match_underlay(packet, carrier, context, outer);
-  if (OVERLANE_UNLIKELY(other != kFine)) return other;
-  if (OVERLANE_UNLIKELY(!checksums_hold(packet, outer, context))) return Counter::drop_underlay_checksum;
+  if (other != kFine) return other;
+  if (!checksums_hold(packet, outer, context)) return Counter::drop_underlay_checksum;
   const uint8_t* udp = packet.data + packet.headers.l4;
   const uint32_t udp_length = load_be16(udp + 4);
-  const uint32_t payload_end = udp_length == 0 ? packet.headers.end : packet.headers.l4 + udp_length;
+  const uint32_t end = udp_length == 0 ? packet.headers.end : packet.headers.l4 + udp_length;
   const uint32_t inner = packet.headers.payload + sizeof(Vxlan);
-  if (OVERLANE_UNLIKELY(payload_end < inner + sizeof(Ethernet))) return Counter::drop_vxlan_truncated;
+  if (end < inner + sizeof(Ethernet)) return Counter::drop_vxlan_truncated;
   const auto& header = *reinterpret_cast<const Vxlan*>(udp + sizeof(Udp));
-  if (OVERLANE_UNLIKELY(!(header.flags & vxlan::kValidVni))) return Counter::drop_vxlan_flags;
-  uint32_t tunnel;
-  const Counter unknown = find_tunnel(outer, header.vni, context, tunnel);
-  if (OVERLANE_UNLIKELY(unknown != kFine)) return unknown;
-  if (OVERLANE_UNLIKELY(!context.tunnels[tunnel].resolved)) resolve(packet, tunnel, context);
-  packet.data += inner;
-  packet.length = payload_end - inner;
-  packet.domain = context.tunnels[tunnel].domain;
-  packet.source = kTunnelBit | tunnel;
-  if (OVERLANE_UNLIKELY(outer.ecn == ecn::kCongestion) && !carry_congestion(packet.data, packet.length)) {
-    return Counter::drop_ecn;
+  if (!(header.flags & vxlan::kValidVni)) return Counter::drop_vxlan_flags;
+  uint32_t index;
+  const Counter unknown = find_tunnel(outer, header.vni, context, index);
+  if (unknown != kFine) return unknown;
+  const Tunnel& tunnel = context.tunnels[index];
+  if (!tunnel.resolved) resolve(packet, index, context);
+  if (packet.headers.ip_version == 4) {
+    const uint64_t addresses = load<uint64_t>(outer.ip + 12);
+    const Underlay& underlay = context.underlays[outer.underlay];
+    context.recent_vteps.of(addresses, header.vni) = {
+        addresses, header.vni, carrier, underlay.udp_port, index, tunnel.domain, underlay.verify_checksum};
   }
-  return kFine;
+  packet.set_origin(kTunnelBit | index, carrier, tunnel.domain);
+  return strip(packet, inner, end, outer.ecn);
+}
+
+// An untagged UDP packet over IPv4 without options, whole, to and from where decap_any found a tunnel lately. False:
+// not that, and the packet is as it was.
+OVERLANE_INLINE bool decap_usual(Packet& packet, uint16_t carrier, Context& context, Counter& reason) {
+  constexpr uint32_t kUdpAt = sizeof(Ethernet) + sizeof(Ipv4);
+  constexpr uint32_t kVxlanAt = kUdpAt + sizeof(Udp);
+  constexpr uint32_t kInnerAt = kVxlanAt + sizeof(Vxlan);
+  const Headers& h = packet.headers;
+  const bool udp_over_ipv4 = h.payload == kVxlanAt && h.ip_version == 4 && h.protocol == ip_protocol::kUdp &&
+                             h.flags == 0 && h.status == ParseStatus::ok;
+  const uint8_t* frame = packet.data;
+  const uint32_t end = kUdpAt + load_be16(frame + kUdpAt + 4);
+  if (OVERLANE_UNLIKELY(!udp_over_ipv4 || end < kInnerAt + sizeof(Ethernet))) return false;
+  const auto& header = *reinterpret_cast<const Vxlan*>(frame + kVxlanAt);
+  const uint64_t addresses = load<uint64_t>(frame + sizeof(Ethernet) + 12);
+  const uint32_t vni = header.vni;
+  const VtepCache::Entry& found = context.recent_vteps.of(addresses, vni);
+  if (OVERLANE_UNLIKELY(found.addresses != addresses || found.vni != vni || found.carrier != carrier ||
+                        found.udp_port != load_be16(frame + kUdpAt + 2) || found.verify_checksum ||
+                        !(header.flags & vxlan::kValidVni) || checksum_ipv4(frame + sizeof(Ethernet)) != 0xffff)) {
+    return false;
+  }
+  const uint8_t ecn = frame[sizeof(Ethernet) + 1] & ecn::kMask;
+  packet.set_origin(kTunnelBit | found.tunnel, carrier, found.domain);
+  reason = strip(packet, kInnerAt, end, ecn);
+  return true;
 }
 
 }  // namespace
@@ -146,7 +173,9 @@ void vxlan_decap(Burst& burst, uint16_t carrier, Context& context) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
-    const Counter reason = decap_one(*packet, carrier, context);
+    Counter reason = kFine;
+    if (OVERLANE_UNLIKELY(!decap_usual(*packet, carrier, context, reason)))
+      reason = decap_any(*packet, carrier, context);
     if (OVERLANE_LIKELY(reason == kFine)) {
       burst.packets[kept++] = packet;
     } else {

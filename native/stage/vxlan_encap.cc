@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "stage/flow.h"
 #include "stage/vlan_tag.h"
 #include "wire/checksum.h"
 #include "wire/ethernet.h"
@@ -42,8 +43,8 @@ OVERLANE_INLINE uint8_t outer_ecn(const Packet& packet) {
   return inner == ecn::kCongestion ? ecn::kCapable0 : inner;
 }
 
-OVERLANE_INLINE uint16_t source_port(const Packet& packet) {
-  return vxlan::kSourcePortBase | (packet.headers.flow_hash & vxlan::kSourcePortMask);
+OVERLANE_INLINE uint16_t source_port(uint32_t flow) {
+  return vxlan::kSourcePortBase | (flow & vxlan::kSourcePortMask);
 }
 
 // The UDP checksum over what follows the IP header; 0 stands for none, so a sum of 0 is sent as 0xffff.
@@ -54,6 +55,7 @@ OVERLANE_NOINLINE void fill_udp_checksum(uint8_t* udp, uint32_t length, uint64_t
 
 OVERLANE_INLINE void push_ipv4(Packet& packet, const Tunnel& tunnel, bool checksum) {
   const uint8_t ecn = outer_ecn(packet);
+  const uint16_t port = source_port(flow_hash(packet.data, packet.headers));
   const uint32_t udp_length = packet.length + packet.cut + kTunnelHeader;
   const auto total_length = static_cast<uint16_t>(udp_length + sizeof(Ipv4));
   // One store of a cache line: what it writes before the header is headroom.
@@ -64,13 +66,14 @@ OVERLANE_INLINE void push_ipv4(Packet& packet, const Tunnel& tunnel, bool checks
   outer.ip.tos = ecn;
   outer.ip.total_length = total_length;
   store<uint16_t>(&outer.ip.checksum, ~checksum_fold(tunnel.ipv4_sum + (uint32_t{ecn} << 8) + swap16(total_length)));
-  outer.udp.source = source_port(packet);
+  outer.udp.source = port;
   outer.udp.length = static_cast<uint16_t>(udp_length);
   if (checksum) fill_udp_checksum(reinterpret_cast<uint8_t*>(&outer.udp), udp_length, tunnel.pseudo_sum);
 }
 
 OVERLANE_INLINE void push_ipv6(Packet& packet, const Tunnel& tunnel, bool checksum) {
   const uint8_t ecn = outer_ecn(packet);
+  const uint16_t port = source_port(flow_hash(packet.data, packet.headers));
   const uint32_t udp_length = packet.length + packet.cut + kTunnelHeader;
   packet.data -= sizeof(OuterV6);
   packet.length += sizeof(OuterV6);
@@ -78,7 +81,7 @@ OVERLANE_INLINE void push_ipv6(Packet& packet, const Tunnel& tunnel, bool checks
   auto& outer = *reinterpret_cast<OuterV6*>(packet.data);
   outer.ip.version_class_flow.bytes[1] |= static_cast<uint8_t>(ecn << 4);
   outer.ip.payload_length = static_cast<uint16_t>(udp_length);
-  outer.udp.source = source_port(packet);
+  outer.udp.source = port;
   outer.udp.length = static_cast<uint16_t>(udp_length);
   if (checksum) fill_udp_checksum(reinterpret_cast<uint8_t*>(&outer.udp), udp_length, tunnel.pseudo_sum);
 }
@@ -100,6 +103,7 @@ void write_tunnel(Udp& udp, Vxlan& vxlan, uint16_t port, uint32_t vni) {
 void prepare_tunnel(Tunnel& tunnel, const Domain& domain, const Underlay& underlay, Mac next_hop) {
   std::memset(tunnel.header, 0, sizeof tunnel.header);
   tunnel.resolved = next_hop != 0;
+  tunnel.untag = domain.vlan != kNoVlan;
   uint8_t* end = tunnel.header + sizeof tunnel.header;
   const auto vni = static_cast<uint32_t>(domain.vni);
   if (tunnel.vtep.is_v4()) {
@@ -135,7 +139,7 @@ void vxlan_encap(Burst& burst, const Underlay& underlay, Context& context) {
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     const Tunnel& tunnel = context.tunnels[tunnel_index(packet->source)];
-    if (OVERLANE_UNLIKELY(context.domains[tunnel.domain].vlan != kNoVlan)) pop_vlan_tag(*packet);
+    if (OVERLANE_UNLIKELY(tunnel.untag)) pop_vlan_tag(*packet);
     if (OVERLANE_UNLIKELY(packet->length + packet->cut > longest)) {
       context.counters.drop(packet, Counter::drop_mtu);
       continue;
@@ -150,9 +154,9 @@ void vxlan_encap(Burst& burst, const Underlay& underlay, Context& context) {
     } else {
       push_ipv6(*packet, tunnel, checksum);
     }
-    context.counters.port(packet->ingress).add(Counter::encapsulated);
     burst.packets[kept++] = packet;
   }
+  context.counters.port(underlay.carrier).add(Counter::encapsulated, kept);
   burst.count = kept;
 }
 

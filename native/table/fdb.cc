@@ -49,8 +49,9 @@ class FdbOf final : public Fdb {
     for (uint32_t i = 0; i < count; ++i) at[i] = store_.locate(keys[i]);
   }
 
-  void learn(const FdbKey* keys, const uint32_t* at, const Place* from, const uint8_t* learns, uint32_t count, Tick now,
-             uint8_t* conflict, CounterRow& row) override {
+  uint32_t learn(const FdbKey* keys, const uint32_t* at, const Place* from, const uint8_t* learns, uint32_t count,
+                 Tick now, uint8_t* conflict, CounterRow& row) override {
+    uint32_t conflicts = 0;
     for (uint32_t i = 0; i < count; ++i) {
       uint64_t* value = store_.find(keys[i], at[i]);
       if (OVERLANE_LIKELY(value != nullptr && FdbValue::place(*value) == from[i])) {
@@ -59,6 +60,7 @@ class FdbOf final : public Fdb {
         }
       } else if (value != nullptr && FdbValue::is_static(*value)) {
         conflict[i] = 1;
+        ++conflicts;
       } else if (learns[i]) {
         if (value == nullptr) {
           learn_new(keys[i], from[i], now, row);
@@ -67,6 +69,7 @@ class FdbOf final : public Fdb {
         }
       }
     }
+    return conflicts;
   }
 
   void look_up(const FdbKey* keys, const uint32_t* at, uint32_t count, Tick now, Place* places) const override {

@@ -55,9 +55,9 @@ class Fdb {
   // Where the entries of a burst's keys lie, for learn and look_up of the same keys; brings them near.
   virtual void locate(const FdbKey* keys, uint32_t count, uint32_t* at) const = 0;
   // keys[i] was seen coming from from[i], and is learned where learns[i]. conflict[i] is set to 1 where the key is
-  // static elsewhere. Events are counted in `row`.
-  virtual void learn(const FdbKey* keys, const uint32_t* at, const Place* from, const uint8_t* learns, uint32_t count,
-                     Tick now, uint8_t* conflict, CounterRow& row) = 0;
+  // static elsewhere, and the number of those returned. Events are counted in `row`.
+  virtual uint32_t learn(const FdbKey* keys, const uint32_t* at, const Place* from, const uint8_t* learns,
+                         uint32_t count, Tick now, uint8_t* conflict, CounterRow& row) = 0;
   // places[i] = where keys[i] is, or kNowhere.
   virtual void look_up(const FdbKey* keys, const uint32_t* at, uint32_t count, Tick now, Place* places) const = 0;
   Place look_up(FdbKey key, Tick now) const {

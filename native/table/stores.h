@@ -4,6 +4,9 @@
 #pragma once
 
 #include <sys/mman.h>
+#ifdef __SSE4_1__
+#include <smmintrin.h>
+#endif
 
 #include <cstdint>
 #include <new>
@@ -106,7 +109,16 @@ class BucketStore {
     uint64_t values[kWays];
     // Bit w: way w holds the key. No branches: which way it is cannot be predicted.
     OVERLANE_INLINE unsigned match(uint64_t key) const {
+#ifdef __SSE4_1__
+      const __m128i wanted = _mm_set1_epi64x(static_cast<long long>(key));
+      const auto* pairs = reinterpret_cast<const __m128i*>(keys);
+      const __m128i low = _mm_cmpeq_epi64(_mm_load_si128(pairs), wanted);
+      const __m128i high = _mm_cmpeq_epi64(_mm_load_si128(pairs + 1), wanted);
+      return static_cast<unsigned>(_mm_movemask_pd(_mm_castsi128_pd(low)) | _mm_movemask_pd(_mm_castsi128_pd(high))
+                                                                                << 2);
+#else
       return (keys[0] == key) | (keys[1] == key) << 1 | (keys[2] == key) << 2 | (keys[3] == key) << 3;
+#endif
     }
   };
 
@@ -135,8 +147,12 @@ class BucketStore {
     return false;
   }
 
-  OVERLANE_INLINE size_t first(uint64_t key) const { return (hash64(key, seed_) >> 32) & mask_; }
-  OVERLANE_INLINE size_t second(uint64_t key) const { return (hash64(key, ~seed_) >> 32) & mask_; }
+  OVERLANE_INLINE size_t first(uint64_t key) const {
+    return (hash64(key, seed_) >> 32) & mask_;
+  }
+  OVERLANE_INLINE size_t second(uint64_t key) const {
+    return (hash64(key, ~seed_) >> 32) & mask_;
+  }
 
   OVERLANE_NOINLINE uint64_t* find_second(uint64_t key) const {
     Bucket& bucket = buckets_[second(key)];

@@ -12,13 +12,12 @@ namespace overlane {
 // Unfolded sum of the bytes as little-endian 16-bit words; an odd last byte counts as the low half.
 uint64_t checksum_add(const uint8_t* data, size_t length, uint64_t sum = 0);
 
+// Adding a number to itself with the halves swapped leaves, in the high half, their sum with its carry.
 OVERLANE_INLINE uint16_t checksum_fold(uint64_t sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  auto low = static_cast<uint32_t>(sum);
-  low = (low & 0xffff) + (low >> 16);
-  low = (low & 0xffff) + (low >> 16);
-  return static_cast<uint16_t>(low);
+  sum += sum << 32 | sum >> 32;
+  auto high = static_cast<uint32_t>(sum >> 32);
+  high += high << 16 | high >> 16;
+  return static_cast<uint16_t>(high >> 16);
 }
 
 // The 20 bytes of an IPv4 header without options: 0xffff when its checksum is right.

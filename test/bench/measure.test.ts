@@ -50,9 +50,10 @@ describe('measure', () => {
     const asked: number[] = [];
     const own = (seconds: number) => {
       asked.push(seconds);
+      spin(5);
       return { packets: 1, ns: seconds };
     };
-    expect(measure({ measure: own }, 2)).toEqual({ packets: 1, ns: 2 });
+    expect(measure({ measure: own }, 2)).toEqual({ packets: 1, ns: 2, cpuShare: expect.any(Number) });
     expect(asked).toHaveLength(2);
     expect(asked[0]).toBeLessThan(2);
   });
