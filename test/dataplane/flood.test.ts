@@ -12,7 +12,8 @@ function floodBurst(first: number, to: number[]) {
   const view = new DataView(data.buffer);
   const offsets = new Uint32Array(CHUNK);
   for (let i = 0; i < CHUNK; ++i) {
-    const at = (offsets[i] = i * BYTES);
+    const at = i * BYTES;
+    offsets[i] = at;
     data.set(to, at);
     view.setUint16(at + 6, 0x0666);
     view.setUint32(at + 8, first + i);
