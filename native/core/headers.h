@@ -1,7 +1,10 @@
 // What parse found in a frame: offsets from its first byte, and the few fields every stage wants.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "core/bytes.h"
 
 namespace overlane {
 
@@ -31,7 +34,16 @@ struct Headers {
   uint8_t flags = 0;
   ParseStatus status = ParseStatus::ok;
 
+  // Whole UDP over IPv4, no options, no tag, no fragment: the payload is where it usually is.
+  OVERLANE_INLINE bool is_plain_udp() const {
+    constexpr uint32_t kPlain = 42 | 4 << 16 | 17 << 24;  // payload, ip_version, protocol as they lie here
+    return (load<uint32_t>(&payload) == kPlain) & (load<uint16_t>(&flags) == 0);
+  }
+
   bool operator==(const Headers&) const = default;
 };
+
+static_assert(offsetof(Headers, protocol) == offsetof(Headers, payload) + 3);
+static_assert(offsetof(Headers, status) == offsetof(Headers, flags) + 1 && static_cast<int>(ParseStatus::ok) == 0);
 
 }  // namespace overlane

@@ -84,15 +84,17 @@ class VtepCache {
  public:
   struct Entry {
     uint64_t addresses = 0;  // outer IPv4 source and destination
-    uint32_t vni = UINT32_MAX;
-    uint16_t carrier = 0;
-    uint16_t udp_port = 0;
+    uint64_t rest =
+        UINT64_MAX;  // VNI, port that carries it, UDP port; never all ones, so an empty entry is no packet's
     uint32_t tunnel = 0;
     uint16_t domain = kNoDomain;
-    bool verify_checksum = false;
   };
-  OVERLANE_INLINE Entry& of(uint64_t addresses, uint32_t vni) {
-    return entries_[((addresses ^ vni) * 0x9e3779b97f4a7c15) >> (64 - kBits)];
+  // All as they lie in the packet: nothing is turned round to be compared.
+  static OVERLANE_INLINE uint64_t rest_of(const uint8_t* vni, uint16_t carrier, const uint8_t* udp_port) {
+    return (load<uint32_t>(vni) & 0xffffff) | uint64_t{carrier} << 32 | uint64_t{load<uint16_t>(udp_port)} << 48;
+  }
+  OVERLANE_INLINE Entry& of(uint64_t addresses, uint64_t rest) {
+    return entries_[((addresses ^ rest) * 0x9e3779b97f4a7c15) >> (64 - kBits)];
   }
   void clear() {
     for (Entry& entry : entries_) entry = {};

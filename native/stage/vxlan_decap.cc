@@ -130,11 +130,10 @@ OVERLANE_NOINLINE Counter decap_any(Packet& packet, uint16_t carrier, Context& c
   if (unknown != kFine) return unknown;
   const Tunnel& tunnel = context.tunnels[index];
   if (!tunnel.resolved) resolve(packet, index, context);
-  if (packet.headers.ip_version == 4) {
+  if (packet.headers.ip_version == 4 && !context.underlays[outer.underlay].verify_checksum) {
     const uint64_t addresses = load<uint64_t>(outer.ip + 12);
-    const Underlay& underlay = context.underlays[outer.underlay];
-    context.recent_vteps.of(addresses, header.vni) = {
-        addresses, header.vni, carrier, underlay.udp_port, index, tunnel.domain, underlay.verify_checksum};
+    const uint64_t rest = VtepCache::rest_of(header.vni.bytes, carrier, udp + 2);
+    context.recent_vteps.of(addresses, rest) = {addresses, rest, index, tunnel.domain};
   }
   packet.set_origin(kTunnelBit | index, carrier, tunnel.domain);
   return strip(packet, inner, end, outer.ecn);
@@ -146,19 +145,15 @@ OVERLANE_INLINE bool decap_usual(Packet& packet, uint16_t carrier, Context& cont
   constexpr uint32_t kUdpAt = sizeof(Ethernet) + sizeof(Ipv4);
   constexpr uint32_t kVxlanAt = kUdpAt + sizeof(Udp);
   constexpr uint32_t kInnerAt = kVxlanAt + sizeof(Vxlan);
-  const Headers& h = packet.headers;
-  const bool udp_over_ipv4 = h.payload == kVxlanAt && h.ip_version == 4 && h.protocol == ip_protocol::kUdp &&
-                             h.flags == 0 && h.status == ParseStatus::ok;
   const uint8_t* frame = packet.data;
   const uint32_t end = kUdpAt + load_be16(frame + kUdpAt + 4);
-  if (OVERLANE_UNLIKELY(!udp_over_ipv4 || end < kInnerAt + sizeof(Ethernet))) return false;
+  if (OVERLANE_UNLIKELY(!packet.headers.is_plain_udp() || end < kInnerAt + sizeof(Ethernet))) return false;
   const auto& header = *reinterpret_cast<const Vxlan*>(frame + kVxlanAt);
   const uint64_t addresses = load<uint64_t>(frame + sizeof(Ethernet) + 12);
-  const uint32_t vni = header.vni;
-  const VtepCache::Entry& found = context.recent_vteps.of(addresses, vni);
-  if (OVERLANE_UNLIKELY(found.addresses != addresses || found.vni != vni || found.carrier != carrier ||
-                        found.udp_port != load_be16(frame + kUdpAt + 2) || found.verify_checksum ||
-                        !(header.flags & vxlan::kValidVni) || checksum_ipv4(frame + sizeof(Ethernet)) != 0xffff)) {
+  const uint64_t rest = VtepCache::rest_of(header.vni.bytes, carrier, frame + kUdpAt + 2);
+  const VtepCache::Entry& found = context.recent_vteps.of(addresses, rest);
+  if (OVERLANE_UNLIKELY(found.addresses != addresses || found.rest != rest || !(header.flags & vxlan::kValidVni) ||
+                        checksum_ipv4(frame + sizeof(Ethernet)) != 0xffff)) {
     return false;
   }
   const uint8_t ecn = frame[sizeof(Ethernet) + 1] & ecn::kMask;

@@ -129,6 +129,27 @@ TEST("vxlan: decap refuses what is not for it, each with its counter") {
   CHECK_EQ(right.decapsulated(with(49, 0xff)).size(), 1u);
 }
 
+TEST("vxlan: a packet of zeros finds no tunnel in an empty cache") {
+  Lab lab;
+  const uint16_t wire = lab.port(), container = lab.port();  // carrier 0
+  const uint16_t underlay = lab.underlay(wire, kLeft4, 0x11);
+  BridgeOptions options = Lab::plain();
+  options.underlay = underlay;
+  options.domains = {{kNoVlan, 4097}};
+  lab.bridge({container}, options);
+  Bytes zeros = udp_frame(mac(2), mac(1), 0, 0, 114);
+  for (size_t at = 26; at < 38; ++at) zeros[at] = 0;  // addresses and ports
+  for (size_t at = 42; at < 50; ++at) zeros[at] = 0;
+  zeros[42] = 8;
+  zeros[24] = zeros[25] = 0;
+  const uint16_t sum = ones_complement(zeros, 14, 34);
+  zeros[24] = static_cast<uint8_t>(sum >> 8);
+  zeros[25] = static_cast<uint8_t>(sum);
+  lab.pass(wire, zeros);
+  CHECK_EQ(lab.total(Counter::drop_underlay_other), 1u);
+  CHECK_EQ(lab.total(Counter::decapsulated), 0u);
+}
+
 TEST("vxlan: cut at every length it never reads past the end") {
   Node left(kLeft4, kRight4, 0x11, 0x22);
   Node right(kRight4, kLeft4, 0x22, 0x11);
