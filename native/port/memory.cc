@@ -45,11 +45,10 @@ uint32_t MemoryPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, P
     const uint8_t* from = bytes + frame.offset;
     prefetch_read(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(from) + kAhead));
     // Up to a line too much: the queue is padded, and the packet has its tailroom.
-    uint32_t at = 0;
-    do {
+    std::memcpy(packet->data, from, kCacheLine);
+    for (uint32_t at = kCacheLine; at < frame.length; at += kCacheLine) {
       std::memcpy(packet->data + at, from + at, kCacheLine);
-      at += kCacheLine;
-    } while (at < frame.length);
+    }
     packet->length = frame.length;
     packet->time = frame.time == kNow ? now : frame.time;
     packets[count++] = packet;
