@@ -15,24 +15,6 @@ namespace {
 constexpr size_t kMaxBurstBytes = 4 * 1024 * 1024;
 constexpr uint32_t kMaxBurstFrames = 65536;
 
-const char* js_code(CaptureError code) {
-  switch (code) {
-    case kCaptureMissing:
-      return "ERR_OVERLANE_MISSING";
-    case kCapturePermission:
-      return "ERR_OVERLANE_PERMISSION";
-    case kCaptureOk:
-    case kCaptureSystem:
-      return "ERR_OVERLANE_SYSTEM";
-    case kCaptureNotACapture:
-    case kCaptureUnsupported:
-    case kCaptureTruncated:
-    case kCaptureCorrupt:
-      return "ERR_OVERLANE_CAPTURE";
-  }
-  return "ERR_OVERLANE_SYSTEM";
-}
-
 std::string path_argument(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) throw_error(info.Env(), "ERR_OVERLANE_OPTION", "the path of a capture is a string");
   return info[0].As<Napi::String>().Utf8Value();
@@ -124,7 +106,7 @@ class ReaderObject : public Napi::ObjectWrap<ReaderObject> {
     burst_ = Gather();
   }
 
-  [[noreturn]] void fail(Napi::Env env) { throw_error(env, js_code(reader_.error_code()), reader_.error()); }
+  [[noreturn]] void fail(Napi::Env env) { throw_error(env, capture_error_name(reader_.error_code()), reader_.error()); }
 
   CaptureReader reader_;
   CaptureFrame frame_{};
@@ -201,7 +183,7 @@ class WriterObject : public Napi::ObjectWrap<WriterObject> {
     if (!writer_.close()) fail(info.Env());
   }
 
-  [[noreturn]] void fail(Napi::Env env) { throw_error(env, js_code(writer_.error_code()), writer_.error()); }
+  [[noreturn]] void fail(Napi::Env env) { throw_error(env, capture_error_name(writer_.error_code()), writer_.error()); }
 
   CaptureWriter writer_;
   std::vector<Span> spans_;

@@ -43,4 +43,22 @@ bool CaptureStatus::fail_open(const char* path, int error_number, bool for_writi
   }
 }
 
+const char* capture_error_name(CaptureError code) {
+  switch (code) {
+    case kCaptureMissing:
+      return "ERR_OVERLANE_MISSING";
+    case kCapturePermission:
+      return "ERR_OVERLANE_PERMISSION";
+    case kCaptureOk:
+    case kCaptureSystem:
+      return "ERR_OVERLANE_SYSTEM";
+    case kCaptureNotACapture:
+    case kCaptureUnsupported:
+    case kCaptureTruncated:
+    case kCaptureCorrupt:
+      return "ERR_OVERLANE_CAPTURE";
+  }
+  return "ERR_OVERLANE_SYSTEM";
+}
+
 }  // namespace overlane

@@ -16,6 +16,9 @@ enum CaptureError : int {
   kCaptureCorrupt,      // contradicts its format
 };
 
+// The code of src/errors.ts for it.
+const char* capture_error_name(CaptureError code);
+
 // Holds the first failure until clear(). The text is cut at its buffer's size, never allocated.
 class CaptureStatus {
  public:

@@ -85,19 +85,6 @@ uint32_t PcapPort::transmit(Packet** packets, uint32_t count) {
   return count;
 }
 
-const char* PcapPort::error_name() const {
-  switch (error_code_) {
-    case kCaptureMissing:
-      return "ERR_OVERLANE_MISSING";
-    case kCapturePermission:
-      return "ERR_OVERLANE_PERMISSION";
-    case kCaptureSystem:
-      return "ERR_OVERLANE_SYSTEM";
-    default:
-      return "ERR_OVERLANE_CAPTURE";
-  }
-}
-
 void PcapPort::flush() {
   if (writer_ && !writer_->flush()) fail(writer_->error(), writer_->error_code());
 }

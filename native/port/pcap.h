@@ -20,7 +20,7 @@ class PcapPort final : public Port {
   Counter refusal() const override { return writer_ ? Counter::drop_port_error : Counter::drop_receive_only; }
   void flush() override;
   std::string error() const override { return error_; }
-  const char* error_name() const override;
+  const char* error_name() const override { return capture_error_name(error_code_); }
 
  private:
   static constexpr uint32_t kEthernet = 1;
