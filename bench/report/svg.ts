@@ -68,7 +68,7 @@ function draw(outcome: Outcome, axis: Axis): string | null {
       subtext: `${machine.cpu}, ${machine.kernel}, Node ${machine.node}; median of ${outcome.rounds} rounds, bars: min-max`,
       left: 'center',
     },
-    legend: { bottom: 0, type: 'plain' },
+    legend: { itemGap: 28, bottom: 0, type: 'plain' },
     grid: { left: 70, right: 40, top: 80, bottom: 110 },
     xAxis: {
       type: 'log',
