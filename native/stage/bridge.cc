@@ -163,6 +163,7 @@ void bridge(Burst& burst, Context& context) {
       last = forward(packet, to[i], isolated, context) && !is_tunnel(to[i]) ? to[i] : kNowhere;
     } else {
       flood(packet, context);
+      last = kNowhere;  // it may have sent the lanes off to free packets
     }
   }
   burst.count = 0;
