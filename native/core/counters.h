@@ -42,7 +42,7 @@ class Counters {
     release(packet);
   }
   uint64_t total(Counter counter) const;
-  // received + cloned - transmitted - consumed - dropped: 0 whenever no packet is under way.
+  // received + cloned + segmented - transmitted - consumed - coalesced - dropped: 0 whenever no packet is under way.
   int64_t imbalance() const;
 
  private:

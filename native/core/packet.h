@@ -28,12 +28,19 @@ OVERLANE_INLINE uint32_t tunnel_index(Place place) {
 inline constexpr uint32_t kHeadroom = 128;  // two VXLAN/IPv6 stacks or one with ESP; a multiple of the cache line
 inline constexpr uint32_t kTailroom = 64;   // ESP padding and ICV; a proxied ND reply grows by 8
 
+enum PacketFlags : uint16_t {
+  kPartialChecksum =
+      1,  // the TCP or UDP checksum field holds the sum of the pseudo-header only, for somebody to complete
+};
+
 struct alignas(kCacheLine) Packet {
   uint8_t* data;
   Pool* pool;
   Nanos time;
   uint32_t length;
-  uint32_t cut;  // bytes that a capture left out at the end
+  uint32_t cut;      // bytes that a capture left out at the end
+  uint16_t segment;  // payload bytes a segment of a super-frame (TSO, USO); 0: an ordinary packet
+  uint16_t flags;    // PacketFlags
   Headers headers;
   Place source;
   uint16_t ingress;  // port that received it, for its counters
@@ -43,10 +50,13 @@ struct alignas(kCacheLine) Packet {
   OVERLANE_INLINE void set_origin(Place from, uint16_t port, uint16_t into) {
     store(&source, uint64_t{from} | uint64_t{port} << 32 | uint64_t{into} << 48);
   }
+  bool is_ordinary() const { return load<uint32_t>(&segment) == 0; }
   uint8_t* buffer() { return reinterpret_cast<uint8_t*>(this + 1); }
   uint32_t headroom() { return static_cast<uint32_t>(data - buffer()); }
 };
 static_assert(sizeof(Packet) == kCacheLine);
+static_assert(offsetof(Packet, segment) == offsetof(Packet, cut) + 4 &&
+              offsetof(Packet, flags) == offsetof(Packet, cut) + 6);
 static_assert(offsetof(Packet, ingress) == offsetof(Packet, source) + 4);
 static_assert(offsetof(Packet, domain) == offsetof(Packet, source) + 6);
 

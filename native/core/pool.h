@@ -22,7 +22,7 @@ class Pool {
     if (OVERLANE_UNLIKELY(free_count_ == 0)) return nullptr;
     Packet* packet = free_[--free_count_];
     packet->data = packet->buffer() + kHeadroom;
-    packet->cut = 0;
+    store<uint64_t>(&packet->cut, 0);  // and segment, and flags
     return packet;
   }
   OVERLANE_INLINE void give(Packet* packet) { free_[free_count_++] = packet; }

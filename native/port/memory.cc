@@ -58,7 +58,7 @@ uint32_t MemoryPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, P
   return count;
 }
 
-uint32_t MemoryPort::transmit(Packet** packets, uint32_t count) {
+uint32_t MemoryPort::transmit(Packet** packets, uint32_t count, CounterRow&) {
   uint32_t taken = 0;
   for (; taken < count; ++taken) {
     Packet* packet = packets[taken];

@@ -44,7 +44,7 @@ class MemoryPort final : public Port {
 
   Nanos next_due() override { return in_.next < in_.frames.size() ? kNow : kNever; }
   uint32_t receive(Packet** packets, uint32_t max, Nanos now, Nanos until, Pools& pools, CounterRow& row) override;
-  uint32_t transmit(Packet** packets, uint32_t count) override;
+  uint32_t transmit(Packet** packets, uint32_t count, CounterRow& row) override;
 
  private:
   Options options_;

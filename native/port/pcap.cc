@@ -72,7 +72,7 @@ uint32_t PcapPort::receive(Packet** packets, uint32_t max, Nanos, Nanos until, P
   return count;
 }
 
-uint32_t PcapPort::transmit(Packet** packets, uint32_t count) {
+uint32_t PcapPort::transmit(Packet** packets, uint32_t count, CounterRow&) {
   if (!writer_) return 0;
   for (uint32_t i = 0; i < count; ++i) {
     const Packet& packet = *packets[i];

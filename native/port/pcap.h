@@ -16,7 +16,7 @@ class PcapPort final : public Port {
 
   Nanos next_due() override { return pending_ ? frame_.time_ns : kNever; }
   uint32_t receive(Packet** packets, uint32_t max, Nanos now, Nanos until, Pools& pools, CounterRow& row) override;
-  uint32_t transmit(Packet** packets, uint32_t count) override;
+  uint32_t transmit(Packet** packets, uint32_t count, CounterRow& row) override;
   Counter refusal() const override { return writer_ ? Counter::drop_port_error : Counter::drop_receive_only; }
   void flush() override;
   std::string error() const override { return error_; }

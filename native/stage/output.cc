@@ -47,12 +47,12 @@ void Output::transmit(uint16_t port, Burst& burst, Context& context) {
   }
   burst.count = 0;
   if (fits == 0) return;
-  const uint32_t taken = link.port->transmit(burst.packets, fits);
+  CounterRow& row = context.counters.port(port);
+  const uint32_t taken = link.port->transmit(burst.packets, fits, row);
   for (uint32_t i = taken; i < fits; ++i) {
     bytes -= burst.packets[i]->length;
     context.counters.drop(burst.packets[i], link.port->refusal());
   }
-  CounterRow& row = context.counters.port(port);
   row.add(Counter::tx_packets, taken);
   row.add(Counter::tx_bytes, bytes);
 }
