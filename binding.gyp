@@ -3,7 +3,7 @@
     {
       "target_name": "overlane",
       "sources": [
-        "<!@(find native -name '*.cc' -not -path 'native/test/*' -not -path 'native/fuzz/*' -not -path 'native/build/*' | LC_ALL=C sort)"
+        "<!@(find native -name '*.cc' -not -path 'native/test/*' -not -path 'native/fuzz/*' -not -path 'native/bench/*' -not -path 'native/build/*' | LC_ALL=C sort)"
       ],
       "include_dirs": ["native", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS"],

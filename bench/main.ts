@@ -7,14 +7,18 @@ import { detectPinning } from './harness/pinning.js';
 import { packageRoot } from './harness/product.js';
 import { type Cell, type Progress, runAll } from './harness/schedule.js';
 import { cellName } from './harness/trial.js';
+import { chooseLive, runLive } from './live/main.js';
+import { type LiveOutcome, liveMisses, liveName } from './live/outcome.js';
+import { livePictures } from './live/svg.js';
+import { formatLive } from './live/table.js';
 import { findPeers, peerCell } from './peers/cells.js';
 import { acquireMemory, type Memory } from './peers/hugepages.js';
-import { misses, type Outcome, toRatios, toRow } from './report/outcome.js';
+import { misses as missesOf, type Outcome, toRatios, toRow } from './report/outcome.js';
 import { pictures } from './report/svg.js';
+import { formatReport as formatOutcome, type Terminal } from './report/table.js';
 
 export { productProblem } from './harness/product.js';
-export { formatReport } from './report/table.js';
-export { misses };
+export { liveProblem } from './live/main.js';
 
 export interface BenchOptions {
   rounds: number;
@@ -26,6 +30,21 @@ export interface BenchOptions {
   quick: boolean;
   peers: boolean;
   variants: readonly Variant[];
+  /** Real traffic through network namespaces in place of the trials. */
+  live: boolean;
+}
+
+function isLive(outcome: Outcome | LiveOutcome): outcome is LiveOutcome {
+  return 'kind' in outcome;
+}
+
+export function formatReport(outcome: Outcome | LiveOutcome, terminal: Terminal): string {
+  return isLive(outcome) ? formatLive(outcome, terminal) : formatOutcome(outcome, terminal);
+}
+
+/** What `--check` counts as missed, one sentence each. */
+export function misses(outcome: Outcome | LiveOutcome): string[] {
+  return isLive(outcome) ? liveMisses(outcome) : missesOf(outcome);
 }
 
 /** The cells that the options ask for, in the order of the report. `memory` is called when the first peer runs. */
@@ -47,6 +66,7 @@ async function chooseCells(
 
 /** Names of the cells that the options ask for. */
 export async function listCells(options: BenchOptions): Promise<string[]> {
+  if (options.live) return chooseLive(options).map(({ gauge, setup }) => liveName(gauge, setup));
   const cells = await chooseCells(options, detectPinning(), acquireMemory);
   return cells.map((cell) => cellName(cell.trial, cell.case));
 }
@@ -56,7 +76,8 @@ export async function runBench(
   options: BenchOptions,
   signal: AbortSignal,
   onProgress: (progress: Progress) => void,
-): Promise<Outcome> {
+): Promise<Outcome | LiveOutcome> {
+  if (options.live) return await runLive(options, signal, onProgress);
   const pinning = detectPinning();
   let memory: Memory | undefined;
   const cells = await chooseCells(options, pinning, () => {
@@ -85,10 +106,11 @@ export async function runBench(
   }
 }
 
-/** Writes `bench.json` and the pictures; returns the files. */
-export function writeResults(outcome: Outcome, directory: string): string[] {
+/** Writes `bench.json` or `live.json`, and the pictures; returns the files. */
+export function writeResults(outcome: Outcome | LiveOutcome, directory: string): string[] {
   mkdirSync(directory, { recursive: true });
-  const files = new Map([['bench.json', `${JSON.stringify(outcome, null, 2)}\n`], ...pictures(outcome)]);
+  const [name, drawn] = isLive(outcome) ? ['live.json', livePictures(outcome)] : ['bench.json', pictures(outcome)];
+  const files = new Map([[name, `${JSON.stringify(outcome, null, 2)}\n`], ...drawn]);
   return [...files].map(([name, text]) => {
     const path = join(directory, name);
     writeFileSync(path, text);

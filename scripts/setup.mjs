@@ -16,7 +16,7 @@ Installs the dependencies and builds the native addon and dist/, each when its i
 // ---- steps: stale() decides, run() does it, stamp (if any) is remembered once run() has succeeded ----
 
 // Not a matter of the Node that runs: the addon is built on Node-API, and one build serves them all.
-const nativeHash = () => hashOf(['binding.gyp', ...tree('native', /^native\/(test|fuzz|build)\//)]);
+const nativeHash = () => hashOf(['binding.gyp', ...tree('native', /^native\/(test|fuzz|bench|build)\//)]);
 const sourceHash = () =>
   hashOf(['tsconfig.json', 'package-lock.json', ...tree('src'), ...tree('bench', /^bench\/results\//)]);
 

@@ -35,14 +35,28 @@ export {
   type CounterValues,
   describeCounters,
 } from './dataplane/counters.js';
-export { Dataplane, type DataplaneEvents, type Miss } from './dataplane/dataplane.js';
-export type { DataplaneOptions, PacketPoolOptions } from './dataplane/dataplane-options.js';
+export { Dataplane } from './dataplane/dataplane.js';
+export type { DataplaneOptions, PacketPoolOptions, WorkerOptions } from './dataplane/dataplane-options.js';
+export type { DataplaneEvents, LinkChange, Miss, PathMtu, PortFailure } from './dataplane/events.js';
+export type { RouteOptions } from './dataplane/link-options.js';
+export type {
+  InterfaceOptions,
+  LivePortOptions,
+  PacketPortOptions,
+  TapPortOptions,
+  XdpPortOptions,
+} from './dataplane/live-port-options.js';
 export { type Family, vxlanMtu } from './dataplane/mtu.js';
 export type { Port } from './dataplane/port.js';
 export type { MemoryPortOptions, PcapPortOptions, PortOptions } from './dataplane/port-options.js';
 export type { RunOptions } from './dataplane/run-options.js';
-export type { Underlay } from './dataplane/underlay.js';
-export type { FrameUnderlayOptions, NextHopOptions, UnderlayOptions } from './dataplane/underlay-options.js';
+export type { FrameUnderlay, UdpUnderlay, Underlay } from './dataplane/underlay.js';
+export type {
+  FrameUnderlayOptions,
+  NextHopOptions,
+  UdpUnderlayOptions,
+  UnderlayOptions,
+} from './dataplane/underlay-options.js';
 export { type ErrorCode, OverlaneError } from './errors.js';
 export {
   parseTopology,
@@ -51,6 +65,7 @@ export {
   type TopologyAttachment,
   type TopologyBridge,
   type TopologyFdb,
+  type TopologyFrameUnderlay,
   type TopologyOptions,
   type TopologyPeer,
   type TopologyPort,

@@ -26,6 +26,12 @@ export interface NativeDataplaneOptions {
   smallPackets: number;
   largePackets: number;
   seed: bigint;
+  /** Empty: manual mode. `cpu` -1: not pinned. */
+  workers: { cpu: number }[];
+  /** How long a worker goes on polling after the last packet before it sleeps. */
+  spinNs: bigint;
+  /** Live: called on this thread when `events()` has something; several at once are told once. */
+  notify: () => void;
 }
 
 export interface NativeMemoryPortOptions {
@@ -46,12 +52,88 @@ export interface NativePcapPortOptions {
   write: string | null;
 }
 
+export interface NativePrefix {
+  /** 4 or 16 bytes. */
+  ip: Uint8Array;
+  /** Bits of its own family. */
+  length: number;
+}
+
+export interface NativeTapPortOptions {
+  name: string;
+  mtu: number;
+  /** Path of a network namespace; null: that of this process. */
+  netns: string | null;
+  /** Name of the interface in it. */
+  interface: string;
+  mac: Uint8Array | null;
+  addresses: NativePrefix[];
+  /** `to` of length 0: the default route. */
+  routes: { to: NativePrefix; via: Uint8Array | null }[];
+  /** 1, or as many as there are workers. */
+  queues: number;
+  offload: boolean;
+  /** Bytes of the largest super-frame; 0: the kernel's default. */
+  gsoMaxSize: number;
+}
+
+export interface NativePacketPortOptions {
+  name: string;
+  netns: string | null;
+  interface: string;
+  promiscuous: boolean;
+  offload: boolean;
+  ringBytes: number;
+}
+
+export interface NativeXdpPortOptions {
+  name: string;
+  netns: string | null;
+  interface: string;
+  queue: number;
+  /** `auto`, `zero-copy` or `copy`. */
+  mode: string;
+  frames: number;
+}
+
+/** What is known of the interface behind a live port when it is opened. */
+export interface NativeOpened {
+  port: number;
+  mtu: number;
+  mac: Uint8Array;
+  /** Words about how it was opened, such as `native, copy`. */
+  detail: string;
+}
+
+export interface NativeUdpUnderlayOptions {
+  name: string;
+  netns: string | null;
+  /** 4 or 16 bytes. */
+  local: Uint8Array;
+  udpPort: number;
+  ttl: number;
+  /** 0: that of the interface that has `local`. */
+  mtu: number;
+  /** Sockets to send from, for source-port entropy; a power of two. */
+  sourcePorts: number;
+  receiveBuffer: number;
+  sendBuffer: number;
+  /** UDP_SEGMENT and UDP_GRO, where the kernel has them. */
+  offload: boolean;
+}
+
 export interface NativeFrameUnderlayOptions {
   name: string;
   port: number;
   mac: Uint8Array;
   /** 4 or 16 bytes. */
   local: Uint8Array;
+  /** Bits of the network of `local`, whose hosts are next hops themselves; -1: not known, every VTEP is asked for by itself. */
+  prefixLength: number;
+  /** Next hop towards what is outside that network; of the family of `local`. Only with a prefix length. */
+  gateway: Uint8Array | null;
+  /** Ask for unknown next hops, by ARP or ND. */
+  resolve: boolean;
   udpPort: number;
   ttl: number;
   mtu: number;
@@ -107,18 +189,33 @@ export interface NativeNeighborRow {
   static: boolean;
 }
 
-export interface NativeMiss {
+/** Which fields mean something depends on `kind`. */
+export interface NativeEvent {
+  /**
+   * `miss`: port, bridge, vlan and ip, who was asked for. `mtu`: port (of an underlay) and ip, a VTEP, whose path carries `value` bytes.
+   * `link`: port, state, and value, the MTU. `failure`: port has a new `portError()`.
+   */
+  kind: 'miss' | 'mtu' | 'link' | 'failure';
+  state: 'up' | 'down' | 'gone';
   bridge: number;
   port: number;
   vlan: number;
   ip: Uint8Array;
+  value: number;
+  /** Nanoseconds; 0 where nobody looked at a clock. */
   timestamp: bigint;
 }
 
 export interface NativeDataplane {
   addMemoryPort(options: NativeMemoryPortOptions): number;
   addPcapPort(options: NativePcapPortOptions): number;
+  /** Opens everything now; throws what the system says (`ERR_OVERLANE_PERMISSION`, `_MISSING`, `_BUSY`, `_SYSTEM`). */
+  addTapPort(options: NativeTapPortOptions): NativeOpened;
+  addPacketPort(options: NativePacketPortOptions): NativeOpened;
+  addXdpPort(options: NativeXdpPortOptions): NativeOpened;
   removePort(port: number): void;
+  /** Makes the port that carries it, too; `removeUnderlay()`, then `removePort()`. */
+  addUdpUnderlay(options: NativeUdpUnderlayOptions): { underlay: number; port: number; mtu: number };
   addFrameUnderlay(options: NativeFrameUnderlayOptions): number;
   addUnderlayNeighbor(underlay: number, ip: Uint8Array, mac: Uint8Array): void;
   removeUnderlay(underlay: number): void;
@@ -155,11 +252,14 @@ export interface NativeDataplane {
   now(): bigint;
   /** Row of port p starts at p * counterNames.length. Rows of removed ports keep their last values. */
   counters(): BigUint64Array;
-  /** Misses since the last call; bounded, the surplus is counted in `miss_lost`. */
-  misses(): NativeMiss[];
+  /** What happened since the last call; bounded, the surplus is counted in `miss_lost` and `event_lost`. */
+  events(): NativeEvent[];
   /** First failure of a port (broken capture, disk full, …), or null. */
   portError(port: number): { code: ErrorCode; message: string } | null;
   flush(): void;
+  /** Live: starts the workers. Throws what the system says. */
+  start(): void;
+  /** Stops the workers, and closes everything. */
   close(): void;
 }
 

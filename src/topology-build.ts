@@ -1,69 +1,131 @@
 /** From a topology to a dataplane. */
-import { resolve } from 'node:path';
 import { Dataplane } from './dataplane/dataplane.js';
-import { MAX_MTU } from './dataplane/mtu.js';
-import { type PcapPortOptions, type PortOptions, pcapPortOptions, STDIN } from './dataplane/port-options.js';
+import { type DataplaneOptions, dataplaneOptions } from './dataplane/dataplane-options.js';
+import { isLive } from './dataplane/live-port-options.js';
+import { vxlanMtu } from './dataplane/mtu.js';
+import type { PortOptions } from './dataplane/port-options.js';
+import type { UdpUnderlayOptions } from './dataplane/underlay-options.js';
 import { suggestion } from './suggest.js';
 import {
   relocate,
   type Topology,
   type TopologyBridge,
+  type TopologyOptions,
   type TopologyPeer,
-  type TopologyPort,
   topologyError,
 } from './topology.js';
+import { portOptions, rehearsePort, rehearseUdp } from './topology-ports.js';
 
 /**
- * Makes the dataplane that a topology describes. It is made twice: first with memory ports, to find mistakes before any file is replaced.
+ * Makes the dataplane that a topology describes: live when it has a live port or a `udp` underlay, and then to be started with
+ * `start()`; else in manual mode. It is made twice: first with memory ports, to find mistakes before any file is replaced or any
+ * interface made.
  *
  * @throws {OverlaneError} `ERR_OVERLANE_TOPOLOGY`, saying where in the file, for what does not make sense; the codes of
- *   {@link Dataplane.addPort} for files that cannot be used. Nothing is left open.
+ *   {@link Dataplane.addPort} for files, interfaces and sockets that cannot be used. Nothing is left open.
  */
 export function buildTopology(topology: Topology): Dataplane {
-  void build(topology, rehearsalPort).close();
-  return build(topology, realPort);
+  const tuning = tuningOf(topology);
+  const workers = relocate(topology, [], () => dataplaneOptions(tuning)).workers.length;
+  const { mode: _mode, clock: _clock, workers: _workers, spin: _spin, ...rest } = tuning;
+  const rehearsal = new Dataplane({ ...rest, mode: 'manual' });
+  const making: Making = {
+    dataplane: rehearsal,
+    addPort: (options) => rehearsal.addPort(rehearsePort(options, workers)),
+    addUdp: (options) => rehearseUdp(rehearsal, options),
+  };
+  fill(topology, making);
+  // A rehearsal has nothing to write that could fail.
+  void rehearsal.close();
+  const dataplane = new Dataplane(tuning);
+  fill(topology, {
+    dataplane,
+    addPort: (options) => dataplane.addPort(options),
+    addUdp: (options) => void dataplane.addUnderlay(options),
+  });
+  return dataplane;
 }
 
-type MakePort = (topology: Topology, name: string, port: TopologyPort) => PortOptions;
-
-function realPort({ folder }: Topology, name: string, port: TopologyPort): PortOptions {
-  if (port.type === 'memory') return { ...port, name };
-  const options: PcapPortOptions = { ...port, name };
-  if (port.read !== undefined && port.read !== STDIN) options.read = resolve(folder, port.read);
-  if (port.write !== undefined) options.write = resolve(folder, port.write);
-  return options;
+/** A dataplane that is being filled, in earnest or as a rehearsal. */
+interface Making {
+  dataplane: Dataplane;
+  addPort(options: PortOptions): unknown;
+  addUdp(options: UdpUnderlayOptions): void;
 }
 
-/** In place of a pcap port one in memory, once it is known that its files can be used. */
-function rehearsalPort(topology: Topology, name: string, port: TopologyPort): PortOptions {
-  const options = realPort(topology, name, port);
-  if (options.type === 'memory') return options;
-  pcapPortOptions(options, name);
-  return { type: 'memory', name, mtu: options.mtu ?? MAX_MTU };
+/** Options of the dataplane, with the mode that the ports and underlays ask for. */
+function tuningOf(topology: Topology): DataplaneOptions {
+  const { ports, underlays, bridges: _bridges, peers: _peers, ...tuning } = topology.options;
+  const live = liveThing(topology.options);
+  if (live !== null) {
+    if (tuning.clock !== 'virtual') return { ...tuning, mode: 'live' };
+    throw topologyError(`${topology.locate(['clock'])}: is 'virtual', but ${live} is live; leave it out`);
+  }
+  const unfit = (['workers', 'spin'] as const).find((key) => tuning[key] !== undefined);
+  const wish = tuning.clock === 'real' ? 'clock' : unfit;
+  if (wish === undefined) return { ...tuning, mode: 'manual' };
+  const what = wish === 'clock' ? "'real' is" : 'is';
+  throw topologyError(
+    `${topology.locate([wish])}: ${what} for live traffic, but every port here is offline; leave it out, or add a live port`,
+  );
 }
 
-function build(topology: Topology, makePort: MakePort): Dataplane {
-  const { ports = {}, underlays = {}, bridges = {}, peers = [], ...tuning } = topology.options;
-  const dataplane = relocate(topology, [], () => new Dataplane({ mode: 'manual', ...tuning }));
+/** What makes a topology live. */
+function liveThing({ ports = {}, underlays = {} }: TopologyOptions): string | null {
+  const port = Object.entries(ports).find(([, options]) => isLive(options));
+  if (port !== undefined) return `port '${port[0]}'`;
+  const underlay = Object.entries(underlays).find(([, { type }]) => type === 'udp');
+  return underlay === undefined ? null : `underlay '${underlay[0]}'`;
+}
+
+/** Closes the dataplane when that fails. */
+function fill(topology: Topology, making: Making): void {
+  const { ports = {}, underlays = {}, bridges = {}, peers = [] } = topology.options;
+  const { dataplane } = making;
+  const later = leftToUnderlays(topology.options);
+  const addPort = (name: string, mtu?: number) => {
+    const options = portOptions(topology, name, ports[name]!);
+    const fitted = options.type === 'tap' && mtu !== undefined ? { ...options, mtu } : options;
+    relocate(topology, ['ports', name], () => making.addPort(fitted));
+  };
   try {
-    for (const [name, port] of Object.entries(ports)) {
-      relocate(topology, ['ports', name], () => dataplane.addPort(makePort(topology, name, port)));
-    }
-    for (const [name, underlay] of Object.entries(underlays)) {
+    for (const name of Object.keys(ports)) if (!later.has(name)) addPort(name);
+    for (const [name, options] of Object.entries(underlays)) {
       const path = ['underlays', name];
-      const port = find(topology, [...path, 'port'], 'port', dataplane.ports, underlay.port);
-      relocate(topology, path, () => dataplane.addUnderlay({ ...underlay, name, port }));
+      if (options.type === 'udp') {
+        relocate(topology, path, () => making.addUdp({ ...options, name }));
+        continue;
+      }
+      const port = find(topology, [...path, 'port'], 'port', dataplane.ports, options.port);
+      relocate(topology, path, () => dataplane.addUnderlay({ ...options, name, port }));
+    }
+    for (const [name, wanted] of later) {
+      const underlay = dataplane.underlays.get(wanted);
+      addPort(name, underlay === undefined ? undefined : vxlanMtu(underlay.mtu, underlay.family));
     }
     for (const [name, bridge] of Object.entries(bridges)) addBridge(topology, dataplane, name, bridge);
     peers.forEach((peer, i) => {
       addPeer(topology, dataplane, ['peers', String(i)], peer);
     });
-    return dataplane;
   } catch (error) {
     // Its own failure to write would hide the reason.
     dataplane.close().catch(() => {});
     throw error;
   }
+}
+
+/** TAPs without an MTU on a bridge with an underlay: they get what fits that, so they come after it. Name of port to that of underlay. */
+function leftToUnderlays({ ports = {}, bridges = {} }: TopologyOptions): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { underlay, ports: attached = [] } of Object.values(bridges)) {
+    if (underlay === undefined) continue;
+    for (const item of attached) {
+      const name = typeof item === 'string' ? item : item.port;
+      const options = ports[name];
+      if (options?.type === 'tap' && options.mtu === undefined) found.set(name, underlay);
+    }
+  }
+  return found;
 }
 
 function find<H>(topology: Topology, path: string[], noun: string, known: ReadonlyMap<string, H>, name: string): H {

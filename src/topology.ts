@@ -7,6 +7,7 @@ import { type AttachOptions, attachBasics, type NeighborOptions, neighborOptions
 import { type BridgeOptions, bridgeBasics, vlan, vni } from './dataplane/bridge-options.js';
 import { dotted, expects, findMistake, name, optionsOf, shown, text } from './dataplane/check.js';
 import { type DataplaneOptions, tuning } from './dataplane/dataplane-options.js';
+import { type LivePortOptions, livePorts } from './dataplane/live-port-options.js';
 import {
   checkPortType,
   checkType,
@@ -15,16 +16,28 @@ import {
   type PcapPortOptions,
   pcapPort,
 } from './dataplane/port-options.js';
-import { type FrameUnderlayOptions, frameUnderlayBasics } from './dataplane/underlay-options.js';
+import {
+  type FrameUnderlayOptions,
+  frameUnderlayBasics,
+  type UdpUnderlayOptions,
+  UNDERLAY_TYPES,
+  udpUnderlayBasics,
+} from './dataplane/underlay-options.js';
 import { type ErrorCode, OverlaneError } from './errors.js';
 
-/** Options of `addPort()`; the name is the key. */
-export type TopologyPort = Omit<MemoryPortOptions, 'name' | 'loop'> | Omit<PcapPortOptions, 'name'>;
+/**
+ * Options of `addPort()`; the port's name is the key. In a live port, `interface` or `name`, which mean the same here, is the interface;
+ * default the key.
+ */
+export type TopologyPort = Omit<MemoryPortOptions, 'name' | 'loop'> | Omit<PcapPortOptions, 'name'> | LivePortOptions;
 
 /** Options of `addUnderlay()`, with the name of a port; the underlay's own name is the key. */
-export interface TopologyUnderlay extends Omit<FrameUnderlayOptions, 'name' | 'port'> {
+export interface TopologyFrameUnderlay extends Omit<FrameUnderlayOptions, 'name' | 'port'> {
   port: string;
 }
+
+/** An underlay; its own name is the key. */
+export type TopologyUnderlay = TopologyFrameUnderlay | Omit<UdpUnderlayOptions, 'name'>;
 
 /** Options of `attach()`, with the name of a port. */
 export interface TopologyAttachment extends AttachOptions {
@@ -94,7 +107,9 @@ const attachment = optionsOf<TopologyAttachment>({ port: text, ...attachBasics }
 const schemas = {
   memory: optionsOf<Omit<MemoryPortOptions, 'name' | 'loop'>>(memoryBasics as never),
   pcap: optionsOf<Omit<PcapPortOptions, 'name'>>(pcapBasics as never),
-  underlay: optionsOf<TopologyUnderlay>({ ...frameUnderlayBasics, port: text }),
+  ...livePorts,
+  frame: optionsOf<TopologyFrameUnderlay>({ ...frameUnderlayBasics, port: text }),
+  udp: optionsOf<Omit<UdpUnderlayOptions, 'name'>>(udpUnderlayBasics),
   bridge: optionsOf<TopologyBridge>({
     ...bridgeBasics,
     underlay: Type.Optional(text),
@@ -133,8 +148,7 @@ export function readTopology(file: string): Topology {
  *
  * @param source - the text.
  * @param origin - `file`: its name in messages, default `topology`; `folder`: where relative paths start, default the working directory.
- * @throws {OverlaneError} `ERR_OVERLANE_TOPOLOGY`, saying where, for syntax, repeated or unknown keys and wrong types;
- *   `ERR_OVERLANE_UNSUPPORTED` for ports and underlays of live traffic.
+ * @throws {OverlaneError} `ERR_OVERLANE_TOPOLOGY`, saying where, for syntax, repeated or unknown keys and wrong types.
  */
 export function parseTopology(source: string, { file = 'topology', folder = '.' } = {}): Topology {
   const lines = new LineCounter();
@@ -204,8 +218,8 @@ function checkAll(topology: Topology): void {
     check(topology, schemas[port.type], port, ['ports', key]);
   }
   for (const [key, underlay] of Object.entries(options.underlays ?? {})) {
-    relocate(topology, ['underlays', key], () => checkType(underlay, 'the underlay', 'underlay', ['frame'], ['udp']));
-    check(topology, schemas.underlay, underlay, ['underlays', key]);
+    relocate(topology, ['underlays', key], () => checkType(underlay, 'the underlay', 'underlay', UNDERLAY_TYPES));
+    check(topology, schemas[underlay.type], underlay, ['underlays', key]);
   }
   for (const [key, bridge] of Object.entries(options.bridges ?? {})) {
     check(topology, schemas.bridge, bridge, ['bridges', key]);

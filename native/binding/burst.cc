@@ -69,16 +69,21 @@ Napi::Value DataplaneObject::inject(Info info) {
   }
   size_t bytes = 0;
   for (uint32_t i = 0; i < burst.count; ++i) bytes += burst.lengths[i];
-  if (!memory.accepts(bytes)) return Napi::Boolean::New(info.Env(), false);
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    memory.inject(burst.data + burst.offsets[i], burst.lengths[i], times ? times[i] : Port::kNow);
-  }
-  return Napi::Boolean::New(info.Env(), true);
+  bool fits = false;
+  engine(info).ask(0, [&](Dataplane&) {
+    fits = memory.accepts(bytes);
+    for (uint32_t i = 0; fits && i < burst.count; ++i) {
+      memory.inject(burst.data + burst.offsets[i], burst.lengths[i], times ? times[i] : Port::kNow);
+    }
+  });
+  return Napi::Boolean::New(info.Env(), fits);
 }
 
 Napi::Value DataplaneObject::drain(Info info) {
   Napi::Env env = info.Env();
-  MemoryPort::Queue& queue = memory_port(info).drained();
+  MemoryPort& memory = memory_port(info);
+  MemoryPort::Queue queue;
+  engine(info).ask(0, [&](Dataplane&) { std::swap(queue, memory.drained()); });
   const size_t count = queue.frames.size();
   auto offsets = Napi::Uint32Array::New(env, count);
   auto lengths = Napi::Uint32Array::New(env, count);
@@ -98,22 +103,28 @@ Napi::Value DataplaneObject::drain(Info info) {
   burst.Set("wireLengths", wire_lengths);
   burst.Set("timestamps", timestamps);
   burst.Set("count", Napi::Number::New(env, static_cast<double>(count)));
+  // Its memory goes back for the next ones, if there are none yet.
   queue.clear();
+  engine(info).ask(0, [&](Dataplane&) {
+    if (memory.drained().frames.empty()) std::swap(queue, memory.drained());
+  });
   return burst;
 }
 
 Napi::Value DataplaneObject::run(Info info) {
   const double most = info[1].As<Napi::Number>().DoubleValue();
   const uint64_t max_packets = most >= 9e15 ? UINT64_MAX : static_cast<uint64_t>(most);
-  return Napi::Number::New(info.Env(), static_cast<double>(dataplane(info).run(to_i64(info[0]), max_packets)));
+  return Napi::Number::New(info.Env(), static_cast<double>(plan(info).run(to_i64(info[0]), max_packets)));
 }
 
 Napi::Value DataplaneObject::now(Info info) {
-  return Napi::BigInt::New(info.Env(), dataplane(info).now());
+  Nanos now = 0;
+  engine(info).ask(0, [&](Dataplane& dataplane) { now = dataplane.now(); });
+  return Napi::BigInt::New(info.Env(), now);
 }
 
 void DataplaneObject::flush(Info info) {
-  dataplane(info).flush();
+  change(info, [](Dataplane& dataplane) { dataplane.flush(); });
 }
 
 void init_burst(Napi::Env env, Napi::Object exports) {

@@ -25,22 +25,42 @@ DataplaneOptions read_options(const Napi::Object& o) {
 }  // namespace
 
 DataplaneObject::DataplaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DataplaneObject>(info) {
+  auto o = info[0].As<Napi::Object>();
+  auto list = o.Get("workers").As<Napi::Array>();
+  std::vector<WorkerOptions> workers;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    auto worker = list.Get(i).As<Napi::Object>();
+    workers.push_back({worker.Get("cpu").As<Napi::Number>().Int32Value(), to_i64(o.Get("spinNs"))});
+  }
+  if (!workers.empty()) {
+    notify_ = Napi::ThreadSafeFunction::New(info.Env(), o.Get("notify").As<Napi::Function>(), "overlane", 1, 1);
+    notify_.Unref(info.Env());
+  }
+  // Queue of one: a call that waits tells of everything since.
+  auto notify = [tell = notify_]() mutable { tell.NonBlockingCall(); };
   try {
-    dataplane_ = std::make_unique<Dataplane>(read_options(info[0].As<Napi::Object>()));
+    engine_ = std::make_unique<Engine>(read_options(o), workers, workers.empty() ? [] {} : std::function<void()>(notify));
   } catch (const std::bad_alloc&) {
     throw_error(info.Env(), "ERR_OVERLANE_LIMIT",
                 "not enough memory for the dataplane's tables and packet buffers: lower fdbEntries or packets");
   }
 }
 
-Dataplane& DataplaneObject::dataplane(Info info) {
-  if (!dataplane_) throw_error(info.Env(), "ERR_OVERLANE_CLOSED", "the dataplane is closed");
-  return *dataplane_;
+DataplaneObject::~DataplaneObject() {
+  if (!engine_) return;
+  const bool manual = engine_->manual();
+  engine_.reset();  // first, as its threads call notify_
+  if (!manual) notify_.Release();
+}
+
+Engine& DataplaneObject::engine(Info info) {
+  if (!engine_) throw_error(info.Env(), "ERR_OVERLANE_CLOSED", "the dataplane is closed");
+  return *engine_;
 }
 
 uint16_t DataplaneObject::port(Info info, const Napi::Value& value) {
   const uint32_t index = to_u32(value);
-  if (index >= memory_ports_.size() || dataplane(info).port(static_cast<uint16_t>(index)) == nullptr) {
+  if (index >= memory_ports_.size() || plan(info).port(static_cast<uint16_t>(index)) == nullptr) {
     throw_error(info.Env(), "ERR_OVERLANE_MISSING", "there is no such port: it was removed");
   }
   return static_cast<uint16_t>(index);
@@ -48,18 +68,25 @@ uint16_t DataplaneObject::port(Info info, const Napi::Value& value) {
 
 // The domain of (bridge, VLAN), the first two arguments of many methods.
 uint16_t DataplaneObject::domain(Info info) {
-  const uint16_t index = dataplane(info).domain_of(to_u16(info[0]), to_u16(info[1]));
+  const uint16_t index = plan(info).domain_of(to_u16(info[0]), to_u16(info[1]));
   if (index == kNoDomain) {
     throw_error(info.Env(), "ERR_OVERLANE_MISSING", "the bridge does not map this VLAN: name it in its `vlans`");
   }
   return index;
 }
 
+// A port that exists once: of the only worker.
 uint16_t DataplaneObject::add_port(Info info, std::unique_ptr<Port> port, uint32_t mtu) {
+  std::vector<std::unique_ptr<Port>> ports;
+  ports.push_back(std::move(port));
+  return add_port(info, std::move(ports), mtu);
+}
+
+uint16_t DataplaneObject::add_port(Info info, std::vector<std::unique_ptr<Port>> ports, uint32_t mtu) {
   if (memory_ports_.size() >= Dataplane::kMaxPorts) {
     throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports in its life");
   }
-  const uint16_t index = dataplane(info).add_port(std::move(port), mtu);
+  const uint16_t index = engine(info).add_port(std::move(ports), mtu);
   memory_ports_.push_back(nullptr);
   return index;
 }
@@ -88,7 +115,7 @@ Napi::Value DataplaneObject::add_pcap_port(Info info) {
 
 void DataplaneObject::remove_port(Info info) {
   const uint16_t index = port(info, info[0]);
-  dataplane(info).remove_port(index);
+  engine(info).remove_port(index);
   memory_ports_[index] = nullptr;
 }
 
@@ -103,15 +130,23 @@ Napi::Value DataplaneObject::add_frame_underlay(Info info) {
   options.mtu = to_u32(o.Get("mtu"));
   options.local = to_ip(o.Get("local"));
   options.mac = to_mac(o.Get("mac"));
-  return Napi::Number::New(info.Env(), dataplane(info).add_underlay(options));
+  options.resolve = to_bool(o.Get("resolve"));
+  const int32_t prefix = o.Get("prefixLength").As<Napi::Number>().Int32Value();
+  options.prefix_length = prefix < 0 ? 0 : static_cast<uint8_t>(prefix);
+  if (!o.Get("gateway").IsNull()) options.gateway = to_ip(o.Get("gateway"));
+  return Napi::Number::New(info.Env(), change(info, [&](Dataplane& to) { return to.add_underlay(options); }));
 }
 
 void DataplaneObject::add_underlay_neighbor(Info info) {
-  dataplane(info).set_next_hop(to_u16(info[0]), to_ip(info[1]), to_mac(info[2]));
+  const uint16_t underlay = to_u16(info[0]);
+  const IpAddress ip = to_ip(info[1]);
+  const Mac mac = to_mac(info[2]);
+  change(info, [&](Dataplane& to) { to.set_next_hop(underlay, ip, mac); });
 }
 
 void DataplaneObject::remove_underlay(Info info) {
-  dataplane(info).remove_underlay(to_u16(info[0]));
+  const uint16_t underlay = to_u16(info[0]);
+  change(info, [&](Dataplane& to) { to.remove_underlay(underlay); });
 }
 
 Napi::Value DataplaneObject::add_bridge(Info info) {
@@ -137,29 +172,38 @@ Napi::Value DataplaneObject::add_bridge(Info info) {
   options.ageing = ageing == 0 ? kNoAgeing : static_cast<Tick>(std::min<int64_t>(ageing >> kTickShift, kNoAgeing - 1));
   options.fdb_limit = to_u32(o.Get("fdbLimit"));
   options.port_fdb_limit = to_u32(o.Get("portFdbLimit"));
-  return Napi::Number::New(info.Env(), dataplane(info).add_bridge(options));
+  return Napi::Number::New(info.Env(), change(info, [&](Dataplane& to) { return to.add_bridge(options); }));
 }
 
 void DataplaneObject::remove_bridge(Info info) {
-  dataplane(info).remove_bridge(to_u16(info[0]));
+  const uint16_t bridge = to_u16(info[0]);
+  change(info, [&](Dataplane& to) { to.remove_bridge(bridge); });
 }
 
 void DataplaneObject::attach(Info info) {
   auto o = info[2].As<Napi::Object>();
-  dataplane(info).attach(to_u16(info[0]), port(info, info[1]),
-                         {to_bool(o.Get("isolated")), to_bool(o.Get("learning")), to_u32(o.Get("fdbLimit"))});
+  const uint16_t bridge = to_u16(info[0]);
+  const uint16_t index = port(info, info[1]);
+  const AttachOptions options{to_bool(o.Get("isolated")), to_bool(o.Get("learning")), to_u32(o.Get("fdbLimit"))};
+  change(info, [&](Dataplane& to) { to.attach(bridge, index, options); });
 }
 
 void DataplaneObject::detach(Info info) {
-  dataplane(info).detach(port(info, info[0]));
+  const uint16_t index = port(info, info[0]);
+  change(info, [&](Dataplane& to) { to.detach(index); });
 }
 
 void DataplaneObject::add_vtep(Info info) {
-  dataplane(info).add_vtep(domain(info), to_ip(info[2]), to_bool(info[3]));
+  const uint16_t in = domain(info);
+  const IpAddress vtep = to_ip(info[2]);
+  const bool flood = to_bool(info[3]);
+  change(info, [&](Dataplane& to) { to.add_vtep(in, vtep, flood); });
 }
 
 void DataplaneObject::remove_vtep(Info info) {
-  dataplane(info).remove_vtep(domain(info), to_ip(info[2]));
+  const uint16_t in = domain(info);
+  const IpAddress vtep = to_ip(info[2]);
+  change(info, [&](Dataplane& to) { to.remove_vtep(in, vtep); });
 }
 
 void DataplaneObject::add_fdb(Info info) {
@@ -168,31 +212,51 @@ void DataplaneObject::add_fdb(Info info) {
   if (info[4].IsNull()) {
     place = port(info, info[3]);
   } else {
-    place = dataplane(info).tunnel_to(in, to_ip(info[4]));
+    place = plan(info).tunnel_to(in, to_ip(info[4]));
     if (place == kNowhere) throw_error(info.Env(), "ERR_OVERLANE_MISSING", "the VTEP is not known: add it first");
   }
-  if (!dataplane(info).add_fdb(in, to_mac(info[2]), place)) {
+  const Mac mac = to_mac(info[2]);
+  if (!change(info, [&](Dataplane& to) { return to.add_fdb(in, mac, place); })) {
     throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "the FDB is full: raise fdbEntries of the dataplane");
   }
 }
 
 Napi::Value DataplaneObject::remove_fdb(Info info) {
-  return Napi::Boolean::New(info.Env(), dataplane(info).remove_fdb(domain(info), to_mac(info[2])));
+  const uint16_t in = domain(info);
+  const Mac mac = to_mac(info[2]);
+  return Napi::Boolean::New(info.Env(), change(info, [&](Dataplane& to) { return to.remove_fdb(in, mac); }));
 }
 
 void DataplaneObject::add_neighbor(Info info) {
-  if (!dataplane(info).add_neighbor(domain(info), to_ip(info[2]), to_mac(info[3]))) {
+  const uint16_t in = domain(info);
+  const IpAddress ip = to_ip(info[2]);
+  const Mac mac = to_mac(info[3]);
+  if (!change(info, [&](Dataplane& to) { return to.add_neighbor(in, ip, mac); })) {
     throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "the neighbor table is full: raise neighborEntries of the dataplane");
   }
 }
 
 Napi::Value DataplaneObject::remove_neighbor(Info info) {
-  return Napi::Boolean::New(info.Env(), dataplane(info).remove_neighbor(domain(info), to_ip(info[2])));
+  const uint16_t in = domain(info);
+  const IpAddress ip = to_ip(info[2]);
+  return Napi::Boolean::New(info.Env(), change(info, [&](Dataplane& to) { return to.remove_neighbor(in, ip); }));
 }
 
-void DataplaneObject::close(Info) {
-  if (dataplane_) dataplane_->flush();
-  dataplane_.reset();
+void DataplaneObject::start(Info info) {
+  const NetResult started = engine(info).start();
+  if (!started) throw_error(info.Env(), started.code, started.message);
+  notify_.Ref(info.Env());
+}
+
+void DataplaneObject::close(Info info) {
+  if (!engine_) return;
+  const bool manual = engine_->manual();
+  engine_->stop();
+  engine_->plan().flush();
+  engine_.reset();
+  if (manual) return;
+  notify_.Unref(info.Env());
+  notify_.Release();
 }
 
 void DataplaneObject::init(Napi::Env env, Napi::Object exports) {
@@ -218,13 +282,18 @@ void DataplaneObject::init(Napi::Env env, Napi::Object exports) {
                                            InstanceMethod<&Self::fdb>("fdb"),
                                            InstanceMethod<&Self::neighbors>("neighbors"),
                                            InstanceMethod<&Self::counters>("counters"),
-                                           InstanceMethod<&Self::misses>("misses"),
-                                           InstanceMethod<&Self::port_error>("portError"),
+                                                                                      InstanceMethod<&Self::port_error>("portError"),
                                            InstanceMethod<&Self::inject>("inject"),
                                            InstanceMethod<&Self::drain>("drain"),
                                            InstanceMethod<&Self::run>("run"),
                                            InstanceMethod<&Self::now>("now"),
                                            InstanceMethod<&Self::flush>("flush"),
+                                           InstanceMethod<&Self::start>("start"),
+                                           InstanceMethod<&Self::events>("events"),
+                                           InstanceMethod<&Self::add_tap_port>("addTapPort"),
+                                           InstanceMethod<&Self::add_packet_port>("addPacketPort"),
+                                           InstanceMethod<&Self::add_xdp_port>("addXdpPort"),
+                                           InstanceMethod<&Self::add_udp_underlay>("addUdpUnderlay"),
                                            InstanceMethod<&Self::close>("close"),
                                        }));
 }

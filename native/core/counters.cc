@@ -17,8 +17,9 @@ uint64_t Counters::total(Counter counter) const {
 }
 
 int64_t Counters::imbalance() const {
-  uint64_t sum = total(Counter::rx_packets) + total(Counter::cloned) + total(Counter::segmented) -
-                 total(Counter::tx_packets) - total(Counter::consumed) - total(Counter::coalesced);
+  uint64_t sum = total(Counter::rx_packets) + total(Counter::originated) + total(Counter::cloned) +
+                 total(Counter::segmented) - total(Counter::tx_packets) - total(Counter::consumed) -
+                 total(Counter::coalesced) - total(Counter::waiting);
   for (size_t i = 0; i < kCounterCount; ++i) {
     if (std::strcmp(kCounterInfo[i].kind, "drop") == 0) sum -= total(static_cast<Counter>(i));
   }

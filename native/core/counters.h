@@ -42,7 +42,8 @@ class Counters {
     release(packet);
   }
   uint64_t total(Counter counter) const;
-  // received + cloned + segmented - transmitted - consumed - coalesced - dropped: 0 whenever no packet is under way.
+  // received + originated + cloned + segmented - transmitted - consumed - coalesced - waiting - dropped: 0 between
+  // bursts.
   int64_t imbalance() const;
 
  private:

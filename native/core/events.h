@@ -2,11 +2,10 @@
 // events, never packets; what is lost is counted.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <vector>
 
 #include "core/ip_address.h"
+#include "core/ring.h"
 #include "core/time.h"
 
 namespace overlane {
@@ -30,33 +29,6 @@ struct Event {
   Nanos time = 0;
 };
 
-class EventRing {
- public:
-  static constexpr uint32_t kSize = 4096;
-
-  EventRing() : events_(kSize) {}
-
-  // The writer. False when full.
-  bool push(const Event& event) {
-    const uint32_t head = head_.load(std::memory_order_relaxed);
-    if (head - tail_.load(std::memory_order_acquire) == kSize) return false;
-    events_[head % kSize] = event;
-    head_.store(head + 1, std::memory_order_release);
-    return true;
-  }
-  // The reader. False when empty.
-  bool pop(Event& event) {
-    const uint32_t tail = tail_.load(std::memory_order_relaxed);
-    if (tail == head_.load(std::memory_order_acquire)) return false;
-    event = events_[tail % kSize];
-    tail_.store(tail + 1, std::memory_order_release);
-    return true;
-  }
-
- private:
-  std::vector<Event> events_;
-  alignas(64) std::atomic<uint32_t> head_{0};
-  alignas(64) std::atomic<uint32_t> tail_{0};
-};
+using EventRing = Ring<Event, 4096>;
 
 }  // namespace overlane

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "engine/dataplane.h"
-#include "stage/vxlan_encap.h"
+#include "stage/next_hop.h"
 
 namespace overlane {
 
@@ -43,36 +43,28 @@ void remove_value(std::vector<T>& from, T value) {
 
 uint16_t Dataplane::add_underlay(const UnderlayOptions& options) {
   const auto index = static_cast<uint16_t>(free_slot(context_.underlays, 0));
-  context_.underlays[index] = {true,        options.port,          options.udp_port,
-                               options.ttl, options.send_checksum, options.verify_checksum,
-                               options.mtu, options.local,         options.mac};
+  context_.underlays[index] = {true,        options.datagrams,     options.port,
+                               options.udp_port, options.ttl, options.send_checksum, options.verify_checksum,
+                               options.mtu, options.local,         options.mac,
+                               options.resolve && !options.datagrams, options.prefix_length, options.gateway};
   context_.carried[options.port].push_back(index);
   context_.output.resize(ports_.size(), context_.underlays.size());
   return index;
 }
 
 void Dataplane::remove_underlay(uint16_t underlay) {
+  forget_next_hops(underlay, context_);
   remove_value(context_.carried[context_.underlays[underlay].carrier], underlay);
   context_.underlays[underlay] = {};
   context_.recent_vteps.clear();
-  std::vector<AddressKey> gone;
-  context_.next_hops.each([&](const AddressKey& key, const NextHop&) {
-    if (key.space == underlay) gone.push_back(key);
-  });
-  for (const AddressKey& key : gone) context_.next_hops.erase(key);
 }
 
 void Dataplane::set_next_hop(uint16_t underlay, IpAddress ip, Mac mac) {
-  put(context_.next_hops, AddressKey{ip, underlay}, NextHop{mac, true});
-  prepare_tunnels(underlay, ip);
+  set_static_next_hop(underlay, ip, mac, context_);
 }
 
-void Dataplane::prepare_tunnels(uint16_t underlay, IpAddress vtep) {
-  for (Tunnel& tunnel : context_.tunnels) {
-    if (!tunnel.used || tunnel.underlay != underlay || tunnel.vtep != vtep) continue;
-    const NextHop* hop = context_.next_hops.find({vtep, underlay});
-    prepare_tunnel(tunnel, context_.domains[tunnel.domain], context_.underlays[underlay], hop ? hop->mac : 0);
-  }
+void Dataplane::set_learned_next_hop(uint16_t underlay, IpAddress ip, Mac mac) {
+  hear_next_hop(underlay, ip, mac, context_);
 }
 
 uint16_t Dataplane::add_bridge(const BridgeOptions& options) {
@@ -169,8 +161,7 @@ Place Dataplane::add_vtep(uint16_t domain, IpAddress vtep, bool flood) {
     place = kTunnelBit | index;
     put(context_.vteps, AddressKey{vtep, domain}, index);
     context_.fdb->set_place(place, of.bridge, bridges_[of.bridge].port_fdb_limit);
-    const NextHop* hop = context_.next_hops.find({vtep, of.underlay});
-    prepare_tunnel(tunnel, of, context_.underlays[of.underlay], hop ? hop->mac : 0);
+    link_tunnel(index, context_);
   }
   if (flood && std::find(of.replicate.begin(), of.replicate.end(), place) == of.replicate.end()) {
     of.replicate.push_back(place);
@@ -186,6 +177,7 @@ void Dataplane::remove_vtep(uint16_t domain, IpAddress vtep) {
 void Dataplane::remove_tunnel(uint32_t index) {
   Tunnel& tunnel = context_.tunnels[index];
   const Place place = kTunnelBit | index;
+  unlink_tunnel(index, context_);
   remove_value(context_.domains[tunnel.domain].replicate, place);
   context_.fdb->remove_place(place);
   context_.vteps.erase({tunnel.vtep, tunnel.domain});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/pipeline.h"
+#include "stage/next_hop.h"
 
 namespace overlane {
 
@@ -13,9 +14,10 @@ Dataplane::Dataplane(const DataplaneOptions& options)
   context_.domains.resize(1);  // kNoDomain
 }
 
+constexpr uint32_t kEthernetAndTag = 18;
+
 uint16_t Dataplane::add_port(std::unique_ptr<Port> port, uint32_t mtu) {
   const auto index = static_cast<uint16_t>(ports_.size());
-  constexpr uint32_t kEthernetAndTag = 18;
   ports_.push_back(std::move(port));
   context_.counters.resize(ports_.size());
   context_.members.resize(ports_.size());
@@ -30,6 +32,10 @@ void Dataplane::remove_port(uint16_t port) {
   ports_[port]->flush();
   context_.output.set_port(port, nullptr, 0);
   ports_[port].reset();
+}
+
+void Dataplane::set_mtu(uint16_t port, uint32_t mtu) {
+  context_.output.set_port(port, ports_[port].get(), mtu + kEthernetAndTag);
 }
 
 void Dataplane::set_clock(Nanos now) {
@@ -57,6 +63,27 @@ uint16_t Dataplane::pick_input(Nanos until, Nanos& next_other) const {
   return best;
 }
 
+// Returns the packets received, those too long for any buffer included.
+uint32_t Dataplane::carry_burst(uint16_t index, uint64_t max_packets, Nanos until) {
+  const uint32_t spare = std::max(1u, context_.pools.small().available() / 2);  // half stays for copies
+  const auto wanted = static_cast<uint32_t>(std::min<uint64_t>(std::min(burst_, spare), max_packets));
+  CounterRow& row = context_.counters.port(index);
+  const uint64_t refused_before = row.get(Counter::drop_oversize);
+  scratch_.count = ports_[index]->receive(scratch_.packets, wanted, context_.now, until, context_.pools, row);
+  const auto taken = static_cast<uint32_t>(scratch_.count + row.get(Counter::drop_oversize) - refused_before);
+  if (scratch_.count > 0) carry(scratch_, index, context_);
+  return taken;
+}
+
+void Dataplane::timers() {
+  next_hop_timer(context_);
+}
+
+void Dataplane::idle() {
+  constexpr uint32_t kAgeSlots = 4096;
+  if (!context_.counters.rows().empty()) context_.fdb->age(context_.tick, kAgeSlots, context_.counters.port(0));
+}
+
 uint64_t Dataplane::run(Nanos now, uint64_t max_packets) {
   const Nanos until = now == kFollow ? kNever - 1 : now;
   if (now != kFollow) set_clock(now);
@@ -77,16 +104,9 @@ uint64_t Dataplane::run(Nanos now, uint64_t max_packets) {
     } else if (now == kFollow) {
       set_clock(ports_[index]->next_due());
     }
-    const uint32_t spare = std::max(1u, context_.pools.small().available() / 2);  // half stays for copies
-    const auto wanted = static_cast<uint32_t>(std::min<uint64_t>(std::min(burst_, spare), max_packets - received));
-    CounterRow& row = context_.counters.port(index);
-    const uint64_t refused_before = row.get(Counter::drop_oversize);
-    scratch_.count = ports_[index]->receive(scratch_.packets, wanted, context_.now, std::min(until, next_other),
-                                            context_.pools, row);
-    const uint64_t taken = scratch_.count + row.get(Counter::drop_oversize) - refused_before;
+    const uint32_t taken = carry_burst(index, max_packets - received, std::min(until, next_other));
     if (taken == 0) break;  // the pool is empty
     received += taken;
-    carry(scratch_, index, context_);
   }
   return received;
 }

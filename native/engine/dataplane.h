@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct AttachOptions {
 };
 
 struct UnderlayOptions {
+  bool datagrams = false;
   uint16_t port = 0;
   uint16_t udp_port = 0;
   uint8_t ttl = 64;
@@ -49,6 +51,10 @@ struct UnderlayOptions {
   uint32_t mtu = 0;
   IpAddress local;
   Mac mac = 0;
+  // Live: MACs of next hops are asked for by ARP or ND, and requests for `local` are answered.
+  bool resolve = false;
+  uint8_t prefix_length = 0;         // of `local`; VTEPs outside of it are reached through the gateway
+  std::optional<IpAddress> gateway;  // none: every VTEP is on the link
 };
 
 // Arguments are valid already (the TypeScript side checked them); false means that a table is full.
@@ -60,11 +66,15 @@ class Dataplane {
 
   uint16_t add_port(std::unique_ptr<Port> port, uint32_t mtu);
   void remove_port(uint16_t port);
-  Port* port(uint16_t index) { return ports_[index].get(); }
+  Port* port(uint16_t index) { return index < ports_.size() ? ports_[index].get() : nullptr; }
+  uint16_t port_count() const { return static_cast<uint16_t>(ports_.size()); }
+  void set_mtu(uint16_t port, uint32_t mtu);
 
   uint16_t add_underlay(const UnderlayOptions& options);
   void remove_underlay(uint16_t underlay);
   void set_next_hop(uint16_t underlay, IpAddress ip, Mac mac);
+  // What another worker found out (News::Kind::next_hop).
+  void set_learned_next_hop(uint16_t underlay, IpAddress ip, Mac mac);
 
   uint16_t add_bridge(const BridgeOptions& options);
   void remove_bridge(uint16_t bridge);
@@ -86,6 +96,16 @@ class Dataplane {
   // clock is that of the captures.
   static constexpr Nanos kFollow = -1;
   uint64_t run(Nanos now, uint64_t max_packets);
+  // Live: the time, before anything else is done at that time.
+  void set_clock(Nanos now);
+  // Live: carries one burst of one port. Returns the packets received; less than the burst size: nothing more waits.
+  uint32_t serve(uint16_t port) { return carry_burst(port, burst_, context_.now); }
+  // Live: what is due by now, between bursts; and when the next is.
+  void timers();
+  Nanos next_timer() const { return context_.next_hops.due(); }
+  // Live: what there is to do once a second when no packets come.
+  void idle();
+  uint32_t burst() const { return burst_; }
   void flush();
   Nanos now() const { return context_.now; }
 
@@ -100,8 +120,7 @@ class Dataplane {
   };
 
   uint16_t pick_input(Nanos until, Nanos& next_other) const;
-  void set_clock(Nanos now);
-  void prepare_tunnels(uint16_t underlay, IpAddress vtep);
+  uint32_t carry_burst(uint16_t port, uint64_t max_packets, Nanos until);
   void remove_tunnel(uint32_t index);
 
   Context context_;

@@ -4,6 +4,7 @@
 #include "stage/parse.h"
 #include "stage/proxy_arp.h"
 #include "stage/vlan_tag.h"
+#include "stage/vxlan_datagram.h"
 #include "stage/vxlan_decap.h"
 
 namespace overlane {
@@ -58,6 +59,13 @@ void restore_tags(Burst& burst, const Context& context) {
   }
 }
 
+// From outer packets to the frames inside.
+void leave_underlay(Burst& burst, uint16_t port, Context& context) {
+  if (context.underlays[context.carried[port].front()].datagrams) return vxlan_from_datagrams(burst, port, context);
+  parse(burst, context.counters);
+  vxlan_decap(burst, port, context);
+}
+
 void drop_all(Burst& burst, Counter reason, Counters& counters) {
   for (uint32_t i = 0; i < burst.count; ++i) counters.drop(burst.packets[i], reason);
   burst.count = 0;
@@ -69,11 +77,11 @@ void carry(Burst& burst, uint16_t port, Context& context) {
   CounterRow& row = context.counters.port(port);
   const Member& member = context.members[port];
   arrive(burst, port, member.untagged, row);
-  parse(burst, context.counters);
   if (member.bridge != kNoBridge) {
+    parse(burst, context.counters);
     assign_domains(burst, member, context);
   } else if (!context.carried[port].empty()) {
-    vxlan_decap(burst, port, context);
+    leave_underlay(burst, port, context);
     parse(burst, context.counters);
     restore_tags(burst, context);
   } else {

@@ -33,16 +33,33 @@ struct LinkSettings {
   bool up = true;
 };
 
+// What there is to know of a TAP, whoever made it.
+struct TapDetails {
+  bool persistent = false;
+  bool multi_queue = false;
+  uint32_t queues = 0;  // that a process holds open; only known with multi_queue
+};
+
 struct LinkDetails {
   uint32_t index = 0;
   uint32_t mtu = 0;
   Mac mac = 0;
   bool up = false;  // IFF_UP and a carrier
+  std::string name;
+  std::string kind;               // "tun", "veth", "vxlan", …; empty: a physical one, or loopback
+  std::optional<TapDetails> tap;  // of kind "tun", and for frames
 };
 
-// Applies all of it to the interface, in the order MAC, MTU, sizes, up, addresses, routes.
+// False for what the kernel takes for no name of an interface, and for its templates ("tap%d").
+bool is_link_name(const std::string& name);
+
+// Applies all of it to the interface, in the order MAC, MTU, sizes, up, addresses, routes. Doing it again is no error;
+// another's route to the same destination is ERR_OVERLANE_BUSY. IPv6 addresses are usable at once, without duplicate
+// address detection (RFC 4862, section 5.4): who hands them out knows that they are unique.
 NetResult configure_link(const std::string& name, const LinkSettings& settings);
 NetResult find_link(const std::string& name, LinkDetails& details);
+// By index; ENODEV and the like as find_link.
+NetResult find_link(uint32_t index, LinkDetails& details);
 // The interface that has this address.
 NetResult find_link_of(IpAddress ip, LinkDetails& details, std::string& name);
 NetResult delete_link(const std::string& name);

@@ -48,7 +48,8 @@ class Port {
   virtual uint8_t offloads() const { return 0; }
 
   // A live port: descriptors to wait for. Readable `input` means that receive() has something; any other readiness, or
-  // an error condition, that attend() should be called.
+  // an error condition, that attend() should be called. One that is not listed any more after attend() is of no use
+  // until link_changed() has mended the port; error() says why.
   struct Descriptor {
     int fd;
     bool input;

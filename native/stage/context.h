@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "stage/output.h"
 #include "table/fdb.h"
 #include "table/neighbor.h"
+#include "table/next_hop.h"
 
 namespace overlane {
 
@@ -45,10 +47,12 @@ struct Domain {  // one broadcast domain: a bridge, or one mapped VLAN of it
 
 struct Tunnel {  // one VTEP of one domain, with the outer headers ready to be stored
   bool used = false;
-  bool resolved = false;  // the next hop's MAC is in the header
+  bool resolved = false;  // the next hop's MAC is in the header, and need not be confirmed
   bool untag = false;     // the domain is a mapped VLAN: its tag stays here
   uint16_t domain = kNoDomain;
   uint16_t underlay = kNoUnderlay;
+  uint32_t hop = kNoHop;               // in next_hops
+  uint32_t next_of_hop = kNoTunnel;  // another tunnel with that next hop
   IpAddress vtep;
   uint64_t pseudo_sum = 0;                  // UDP pseudo-header without the length
   uint64_t ipv4_sum = 0;                    // IPv4 header without length, TOS and checksum
@@ -57,7 +61,8 @@ struct Tunnel {  // one VTEP of one domain, with the outer headers ready to be s
 
 struct Underlay {
   bool used = false;
-  uint16_t carrier = 0;  // the port
+  bool datagrams = false;  // the port is one of datagrams: outer headers are the kernel's affair
+  uint16_t carrier = 0;    // the port
   uint16_t udp_port = 0;
   uint8_t ttl = 64;
   bool send_checksum = false;
@@ -65,6 +70,9 @@ struct Underlay {
   uint32_t mtu = 0;
   IpAddress local;
   Mac mac = 0;
+  bool resolve = false;       // asks for the MACs of next hops, and answers for `local`
+  uint8_t prefix_length = 0;  // of `local`: what is on the link
+  std::optional<IpAddress> gateway;  // towards the rest; none: everything is on the link
 };
 
 struct VniKey {
@@ -72,11 +80,6 @@ struct VniKey {
   uint32_t vni;
   bool operator==(const VniKey&) const = default;
   uint64_t hash(uint64_t seed) const { return hash64(uint64_t{underlay} << 32 | vni, seed); }
-};
-
-struct NextHop {
-  Mac mac = 0;
-  bool is_static = false;
 };
 
 // What decap found lately, by what it saw in the outer headers: most packets come from where one before came from.
@@ -113,13 +116,16 @@ struct Context {
         misses(seed),
         vnis(16, seed),
         vteps(16, seed),
-        next_hops(16, seed) {}
+        next_hops(seed) {
+    fdb->tell(&news);
+  }
 
   Pools pools;
   Counters counters;
   std::unique_ptr<Fdb> fdb;
   NeighborTable neighbors;
   MissQueue misses;
+  NewsList news;  // for the other workers
   Output output;
 
   std::vector<Member> members;  // by port
@@ -129,7 +135,7 @@ struct Context {
   std::vector<Tunnel> tunnels;
   FlatMap<VniKey, uint16_t> vnis;          // -> domain
   FlatMap<AddressKey, uint32_t> vteps;     // in a domain -> tunnel
-  FlatMap<AddressKey, NextHop> next_hops;  // in an underlay -> MAC
+  NextHops next_hops;
   VtepCache recent_vteps;
   bool asks_neighbors = false;  // some domain has proxy ARP or snooping
   bool maps_vlans = false;      // some domain is a mapped VLAN

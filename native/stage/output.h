@@ -35,6 +35,7 @@ class Output {
 
   // Configuration, between bursts.
   void resize(size_t ports, size_t underlays);
+  // longest: bytes of the longest frame, or of a super-frame's longest segment.
   void set_port(uint16_t index, Port* port, uint32_t longest) { links_[index] = {port, longest}; }
 
  private:
@@ -58,12 +59,17 @@ class Output {
   }
   void encapsulate(uint16_t underlay, Burst& burst, Context& context);
   void transmit(uint16_t port, Burst& burst, Context& context);
+  template <typename Send>
+  void finish_all(Burst& burst, uint8_t offloads, Context& context, Send send);
+  // Packets that the port takes as they are; empties the burst.
+  void hand_over(uint16_t port, Burst& burst, Context& context);
 
   std::vector<Link> links_;
   std::vector<Lane> ports_;
   std::vector<Lane> underlays_;
   std::vector<uint16_t> touched_ports_;
   std::vector<uint16_t> touched_underlays_;
+  Burst finished_;
 };
 
 }  // namespace overlane

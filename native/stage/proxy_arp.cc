@@ -22,6 +22,7 @@ void snoop(const Packet& packet, IpAddress ip, Mac mac, Context& context) {
   switch (context.neighbors.learn(packet.domain, ip, mac)) {
     case NeighborTable::Learned::changed:
       context.misses.forget(packet.domain, ip);
+      context.news.add({News::Kind::neighbor, packet.domain, kNowhere, mac, ip});
       return row.add(Counter::neighbor_learned);
     case NeighborTable::Learned::refused:
       return row.add(Counter::neighbor_refused);

@@ -1,5 +1,7 @@
 #include "stage/vxlan_decap.h"
 
+#include "stage/ecn.h"
+#include "stage/next_hop.h"
 #include "stage/vxlan_encap.h"
 #include "wire/checksum.h"
 #include "wire/ethernet.h"
@@ -78,30 +80,11 @@ Counter find_tunnel(const Outer& outer, uint32_t vni, Context& context, uint32_t
   return kFine;
 }
 
-// The next hop towards a VTEP is where its packets come from, until the control plane says otherwise.
+// Without resolution, the next hop towards a VTEP is where its packets come from, until the control plane says
+// otherwise.
 OVERLANE_NOINLINE void resolve(const Packet& packet, uint32_t index, Context& context) {
   Tunnel& tunnel = context.tunnels[index];
   prepare_tunnel(tunnel, context.domains[tunnel.domain], context.underlays[tunnel.underlay], source_mac(packet.data));
-}
-
-// RFC 6040, section 4.2: congestion met outside is told to the inner packet.
-OVERLANE_NOINLINE bool carry_congestion(uint8_t* frame, uint32_t length) {
-  uint16_t type = load_be16(frame + 12);
-  uint32_t at = sizeof(Ethernet);
-  for (unsigned tags = 0; tags < kMaxVlanTags && is_vlan_tag(type) && length >= at + 4; ++tags, at += 4) {
-    type = load_be16(frame + at + 2);
-  }
-  uint8_t* ip = frame + at;
-  if (type == ether_type::kIpv4 && length >= at + sizeof(Ipv4)) {
-    if ((ip[1] & ecn::kMask) == ecn::kNotCapable) return false;
-    const uint16_t before = load<uint16_t>(ip);
-    ip[1] |= ecn::kCongestion;
-    store(ip + 10, checksum_update(load<uint16_t>(ip + 10), before, load<uint16_t>(ip)));
-  } else if (type == ether_type::kIpv6 && length >= at + sizeof(Ipv6)) {
-    if ((ip[1] >> 4 & ecn::kMask) == ecn::kNotCapable) return false;
-    ip[1] |= ecn::kCongestion << 4;
-  }
-  return true;
 }
 
 // Takes the outer headers off. `inner` is where the frame starts, `end` where the UDP payload ends.
@@ -129,7 +112,7 @@ OVERLANE_NOINLINE Counter decap_any(Packet& packet, uint16_t carrier, Context& c
   const Counter unknown = find_tunnel(outer, header.vni, context, index);
   if (unknown != kFine) return unknown;
   const Tunnel& tunnel = context.tunnels[index];
-  if (!tunnel.resolved) resolve(packet, index, context);
+  if (!tunnel.resolved && !context.underlays[outer.underlay].resolve) resolve(packet, index, context);
   if (packet.headers.ip_version == 4 && !context.underlays[outer.underlay].verify_checksum) {
     const uint64_t addresses = load<uint64_t>(outer.ip + 12);
     const uint64_t rest = VtepCache::rest_of(header.vni.bytes, carrier, udp + 2);
@@ -173,7 +156,7 @@ void vxlan_decap(Burst& burst, uint16_t carrier, Context& context) {
       reason = decap_any(*packet, carrier, context);
     if (OVERLANE_LIKELY(reason == kFine)) {
       burst.packets[kept++] = packet;
-    } else {
+    } else if (reason != Counter::drop_underlay_other || !take_neighbor_message(packet, carrier, context)) {
       context.counters.drop(packet, reason);
     }
   }

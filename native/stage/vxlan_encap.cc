@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstring>
 
+#include "stage/ecn.h"
 #include "stage/flow.h"
+#include "stage/next_hop.h"
 #include "stage/vlan_tag.h"
 #include "wire/checksum.h"
 #include "wire/ethernet.h"
@@ -33,15 +35,6 @@ struct OuterV6 {
 static_assert(sizeof(OuterV6) == 70);
 
 constexpr uint32_t kTunnelHeader = sizeof(Udp) + sizeof(Vxlan);
-
-// RFC 6040, section 4.1 (compatibility with decapsulators that know only RFC 3168: CE becomes ECT(0), as Linux does).
-OVERLANE_INLINE uint8_t outer_ecn(const Packet& packet) {
-  const uint8_t* ip = packet.data + packet.headers.l3;
-  uint8_t inner = 0;
-  if (packet.headers.ip_version == 4) inner = ip[1] & ecn::kMask;
-  if (packet.headers.ip_version == 6) inner = ip[1] >> 4 & ecn::kMask;
-  return inner == ecn::kCongestion ? ecn::kCapable0 : inner;
-}
 
 OVERLANE_INLINE uint16_t source_port(uint32_t flow) {
   return vxlan::kSourcePortBase | (flow & vxlan::kSourcePortMask);
@@ -132,6 +125,12 @@ void prepare_tunnel(Tunnel& tunnel, const Domain& domain, const Underlay& underl
   }
 }
 
+void point_tunnel(Tunnel& tunnel, Mac next_hop) {
+  tunnel.resolved = next_hop != 0;
+  const size_t outer = tunnel.vtep.is_v4() ? sizeof(OuterV4) : sizeof(OuterV6);
+  store_mac(tunnel.header + sizeof tunnel.header - outer, next_hop);
+}
+
 void vxlan_encap(Burst& burst, const Underlay& underlay, Context& context) {
   const bool v4 = underlay.local.is_v4();
   const uint32_t longest = underlay.mtu - kTunnelHeader - (v4 ? sizeof(Ipv4) : sizeof(Ipv6));
@@ -144,10 +143,7 @@ void vxlan_encap(Burst& burst, const Underlay& underlay, Context& context) {
       context.counters.drop(packet, Counter::drop_mtu);
       continue;
     }
-    if (OVERLANE_UNLIKELY(!tunnel.resolved)) {
-      context.counters.drop(packet, Counter::drop_next_hop_unknown);
-      continue;
-    }
+    if (OVERLANE_UNLIKELY(!tunnel.resolved) && !pass_next_hop(packet, context)) continue;
     const bool checksum = underlay.send_checksum && packet->cut == 0;
     if (OVERLANE_LIKELY(v4)) {
       push_ipv4(*packet, tunnel, checksum);

@@ -10,7 +10,12 @@ void Fdb::set_domain(uint16_t domain, uint16_t bridge, Tick ageing) {
   if (ageing_.size() <= domain) {
     ageing_.resize(domain + 1u, 0);
     domain_bridge_.resize(domain + 1u, 0);
+    telling_shift_.resize(domain + 1u, 0);
   }
+  constexpr Tick kTellings = 4;
+  uint8_t shift = 0;
+  while (shift < 31 && (Tick{2} << shift) <= ageing / kTellings) ++shift;
+  telling_shift_[domain] = shift;
   ageing_[domain] = ageing;
   domain_bridge_[domain] = bridge;
 }
@@ -56,12 +61,14 @@ class FdbOf final : public Fdb {
       uint64_t* value = store_.find(keys[i], at[i]);
       if (OVERLANE_LIKELY(value != nullptr && FdbValue::place(*value) == from[i])) {
         if (OVERLANE_UNLIKELY(FdbValue::seen(*value) != now && learns[i] && !FdbValue::is_static(*value))) {
+          if (OVERLANE_UNLIKELY(is_worth_telling(keys[i], FdbValue::seen(*value), now))) note(keys[i], from[i]);
           *value = FdbValue::make(from[i], now);
         }
       } else if (value != nullptr && FdbValue::is_static(*value)) {
         conflict[i] = 1;
         ++conflicts;
       } else if (learns[i]) {
+        note(keys[i], from[i]);
         if (value == nullptr) {
           learn_new(keys[i], from[i], now, row);
         } else {
@@ -70,6 +77,20 @@ class FdbOf final : public Fdb {
       }
     }
     return conflicts;
+  }
+
+  void hear(FdbKey key, Place place, Tick now) override {
+    uint64_t* value = store_.find(key, store_.locate(key));
+    CounterRow told;  // who learned it counted it
+    if (value == nullptr) {
+      learn_new(key, place, now, told);
+    } else if (FdbValue::is_static(*value)) {
+      return;
+    } else if (FdbValue::place(*value) == place) {
+      *value = FdbValue::make(place, now);
+    } else {
+      move(key, *value, place, now, told);
+    }
   }
 
   void look_up(const FdbKey* keys, const uint32_t* at, uint32_t count, Tick now, Place* places) const override {

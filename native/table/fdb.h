@@ -16,6 +16,7 @@
 #include "core/counters.h"
 #include "core/packet.h"
 #include "core/time.h"
+#include "table/news.h"
 #include "wire/ethernet.h"
 
 namespace overlane {
@@ -67,6 +68,10 @@ class Fdb {
     look_up(&key, &at, 1, now, &place);
     return place;
   }
+  // What another worker learned; as learn(), and not passed on.
+  virtual void hear(FdbKey key, Place place, Tick now) = 0;
+  // Where what is learned, moved or used again is noted for the other workers.
+  void tell(NewsList* news) { news_ = news; }
   // Forgets what expired among the next `slots` slots; called once a burst it goes round the whole table.
   virtual void age(Tick now, uint32_t slots, CounterRow& row) = 0;
 
@@ -108,7 +113,17 @@ class Fdb {
     place_quota(place).entries += static_cast<uint32_t>(change);
   }
 
+  // A station in use is told of again a few times within its ageing time, so that it ages nowhere.
+  OVERLANE_INLINE bool is_worth_telling(FdbKey key, Tick seen, Tick now) const {
+    return news_ != nullptr && news_->enabled() && (seen ^ now) >> telling_shift_[fdb_domain(key)] != 0;
+  }
+  void note(FdbKey key, Place place) {
+    if (news_ != nullptr) news_->add({News::Kind::station, fdb_domain(key), place, fdb_mac(key), {}});
+  }
+
+  NewsList* news_ = nullptr;
   std::vector<Tick> ageing_;  // by domain
+  std::vector<uint8_t> telling_shift_;
   std::vector<uint16_t> domain_bridge_;
   std::vector<BridgeQuota> bridges_;
   std::vector<PlaceQuota> ports_;

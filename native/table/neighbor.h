@@ -57,6 +57,12 @@ class MissQueue {
   enum class Raised : uint8_t { queued, quiet, lost };
   Raised raise(const Miss& miss);
   std::vector<Miss> take();
+  // The same without giving up the memory.
+  template <typename Visit>
+  void take_each(Visit visit) {
+    for (const Miss& miss : queue_) visit(miss);
+    queue_.clear();
+  }
   // The address is known now: a later miss of it is news again.
   void forget(uint16_t domain, IpAddress ip);
 

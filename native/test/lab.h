@@ -6,6 +6,7 @@
 
 #include "engine/dataplane.h"
 #include "port/memory.h"
+#include "stage/next_hop.h"
 #include "test/check.h"
 #include "test/frames.h"
 
@@ -58,11 +59,23 @@ class Lab {
     queue.clear();
     return out;
   }
-  void run(Nanos now = 0) {
+  // waiting: packets that have to be left in the dataplane, for the MAC of a next hop.
+  void run(Nanos now = 0, uint32_t waiting = 0) {
     dataplane.run(now, UINT64_MAX);
+    settled(waiting);
+  }
+  // As run(), and what is due by then.
+  void run_timer(Nanos now, uint32_t waiting = 0) {
+    run(now, dataplane.context().next_hops.waiting());
+    next_hop_timer(dataplane.context());
+    settled(waiting);
+  }
+  void settled(uint32_t waiting = 0) {
+    const Pools& pools = dataplane.context().pools;
     CHECK_EQ(dataplane.context().counters.imbalance(), 0);
-    CHECK_EQ(dataplane.context().pools.small().available(), dataplane.context().pools.small().size());
-    CHECK_EQ(dataplane.context().pools.large().available(), dataplane.context().pools.large().size());
+    CHECK_EQ(total(Counter::waiting), waiting);
+    CHECK_EQ(pools.small().available() + pools.large().available() + waiting,
+             pools.small().size() + pools.large().size());
   }
   // Injects one frame, runs, and says how many came out where.
   void pass(uint16_t port, const Bytes& frame, Nanos now = 0) {

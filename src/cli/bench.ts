@@ -14,6 +14,7 @@ interface BenchModule {
   writeResults(outcome: Outcome, directory: string): string[];
   misses(outcome: Outcome): string[];
   productProblem(root: string): string | null;
+  liveProblem(): string | null;
 }
 
 interface BenchOptions {
@@ -23,6 +24,7 @@ interface BenchOptions {
   quick: boolean;
   peers: boolean;
   variants: Variant[];
+  live: boolean;
 }
 
 interface BenchProgress {
@@ -35,6 +37,8 @@ interface BenchProgress {
 interface Outcome {
   interrupted: boolean;
   rows: { name: string; failure: string | null }[];
+  /** Of `--live`: what could not come up has no rows. */
+  setups?: { name: string; failure: string | null }[];
 }
 
 interface Variant {
@@ -95,15 +99,24 @@ function checkVariants(bench: BenchModule, variants: readonly Variant[]): void {
   }
 }
 
+function checkLive(bench: BenchModule, { live, list, variant }: Flags): void {
+  if (!live) return;
+  if (variant.length > 0) throw new OverlaneError('ERR_OVERLANE_OPTION', '--variant has no meaning with --live');
+  const problem = list ? null : bench.liveProblem();
+  if (problem !== null) throw new OverlaneError('ERR_OVERLANE_PERMISSION', `--live: ${problem}`);
+}
+
 async function bench(flags: Flags): Promise<void> {
   const module = await loadBench();
   checkVariants(module, flags.variant);
+  checkLive(module, flags);
   const options: BenchOptions = {
     rounds: flags.rounds ?? (flags.quick ? 2 : 5),
-    seconds: flags.seconds ?? (flags.quick ? 0.2 : 1),
+    seconds: flags.seconds ?? (flags.live ? (flags.quick ? 1 : 3) : flags.quick ? 0.2 : 1),
     quick: flags.quick,
     peers: flags.peers,
     variants: flags.variant,
+    live: flags.live,
     ...(flags.only === undefined ? {} : { only: flags.only }),
   };
   const names = await module.listCells(options);
@@ -144,7 +157,7 @@ function report(module: BenchModule, outcome: Outcome, flags: Flags): void {
     process.stdout.write(`${module.formatReport(outcome, { formatTable, paint })}\n\n`);
     process.stdout.write(`written: ${files.map((file) => path.relative('.', file) || file).join(', ')}\n`);
   }
-  const failed = outcome.rows.filter((row) => row.failure !== null);
+  const failed = [...(outcome.setups ?? []), ...outcome.rows].filter((row) => row.failure !== null);
   for (const row of failed) process.stderr.write(`overlane: ${row.name} failed: ${row.failure}\n`);
   const missed = flags.check ? module.misses(outcome) : [];
   for (const miss of missed) process.stderr.write(`overlane: missed: ${miss}\n`);
@@ -159,11 +172,15 @@ export function benchCommand(): Command {
     )
     .addOption(new Option('--rounds <n>', 'rounds; the median of them counts (default: 5, quick: 2)').argParser(rounds))
     .addOption(
-      new Option('--seconds <s>', 'measuring time of a trial in a round (default: 1, quick: 0.2)').argParser(seconds),
+      new Option(
+        '--seconds <s>',
+        'measuring time of a trial in a round (default: 1, quick: 0.2; live: 3, quick: 1)',
+      ).argParser(seconds),
     )
     .option('--only <pattern>', 'only what has this in its name, such as "bridge" or "64 B"')
     .option('--quick', 'a small set in a few seconds, without peers', false)
-    .option('--no-peers', 'without dpdk-testpmd and OVS-DPDK')
+    .option('--no-peers', 'without dpdk-testpmd and OVS-DPDK; with --live, without wireguard-go and nebula')
+    .option('--live', 'real traffic between network namespaces, against the kernel; needs root', false)
     .addOption(
       new Option('--variant <name=dir>', 'measure another built checkout of overlane too; may be repeated')
         .argParser(variant)
@@ -171,7 +188,7 @@ export function benchCommand(): Command {
     )
     .option('--check', 'exit with status 1 when a budget or a wanted ratio is missed', false)
     .option('--list', 'say what would be measured, and measure nothing', false)
-    .option('--out <dir>', 'where bench.json and the SVG files go', path.join(PACKAGE_ROOT, 'bench', 'results'))
+    .option('--out <dir>', 'where the JSON and SVG files go', path.join(PACKAGE_ROOT, 'bench', 'results'))
     .option('--json', 'print the results as one JSON object', false)
     .action(bench);
 }

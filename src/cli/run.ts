@@ -1,37 +1,35 @@
 /** `overlane run FILE`: runs a topology file, then says what became of the packets. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { Command } from 'commander';
-import { type Counters, describeCounters } from '../dataplane/counters.js';
+import { Command, InvalidArgumentError } from 'commander';
 import type { Dataplane } from '../dataplane/dataplane.js';
 import { OverlaneError } from '../errors.js';
 import { readTopology } from '../topology.js';
 import { buildTopology } from '../topology-build.js';
-import { formatCount, formatTable, Progress, paint } from './terminal.js';
+import { carryLive } from './run-live.js';
+import { type Outcome, toJson, toText } from './run-report.js';
+import { formatCount, Progress } from './terminal.js';
 
 /** Packets between two looks at signals and progress: some tens of milliseconds. */
 export const CHUNK = 65536;
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-export interface Outcome {
-  /** What stopped the run early. */
-  signal: string | null;
-  /** Ports that failed, each once; the others went on. */
-  errors: OverlaneError[];
-}
-
 export function runCommand(): Command {
   return new Command('run')
-    .description('Run a topology file: offline ports until their input ends; then show a table of counters.')
+    .description(
+      'Run a topology file: offline ports until their input ends, live ones until SIGINT or SIGTERM; then show a table of counters.',
+    )
     .argument('<file>', 'topology, YAML or JSON; relative paths in it start at its folder')
     .option('--json', 'print one JSON object instead of tables')
+    .option('--stats <seconds>', 'live: say on stderr, that often, how much is carried', seconds)
     .addHelpText(
       'after',
-      '\nThe file format: docs/topology.md. Exit status: 0 fine, 1 failed or interrupted, 2 wrong usage or topology.',
+      '\nThe file format: docs/topology.md. Live, events are told on stderr, and a second signal ends it at once.' +
+        '\nExit status: 0 fine (live: stopped by a signal), 1 failed or interrupted, 2 wrong usage or topology.',
     )
-    .action(async (file: string, options: { json?: true }) => {
+    .action(async (file: string, options: { json?: true; stats?: number }) => {
       const dataplane = buildTopology(readTopology(file));
-      const outcome = await carryAll(dataplane);
+      const outcome = await carry(dataplane, options.stats);
       const counters = dataplane.counters();
       await dataplane.close().catch((error: OverlaneError) => {
         outcome.errors.push(error);
@@ -42,9 +40,30 @@ export function runCommand(): Command {
     });
 }
 
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0.1 && value <= 86_400) return value;
+  throw new InvalidArgumentError('it takes seconds from 0.1 to 86400.');
+}
+
+/** Leaves nothing open behind when it throws. */
+async function carry(dataplane: Dataplane, stats: number | undefined): Promise<Outcome> {
+  try {
+    if (dataplane.mode === 'live') return await carryLive(dataplane, stats === undefined ? {} : { stats });
+    if (stats === undefined) return await carryAll(dataplane);
+    throw new OverlaneError(
+      'ERR_OVERLANE_OPTION',
+      '--stats is for live topologies, and every port of this one is offline',
+    );
+  } catch (error) {
+    await dataplane.close().catch(() => {});
+    throw error;
+  }
+}
+
 /** Runs until the inputs end or `source`, the process but for tests, gets a signal. */
 export async function carryAll(dataplane: Dataplane, source: NodeJS.EventEmitter = process): Promise<Outcome> {
-  const outcome: Outcome = { signal: null, errors: [] };
+  const outcome: Outcome = { live: false, signal: null, errors: [] };
   const stop = (signal: string) => {
     outcome.signal = signal;
   };
@@ -74,65 +93,13 @@ function carrySome(dataplane: Dataplane, outcome: Outcome): boolean {
   }
 }
 
-/** The failures, as the exit status and a message. */
-function finish({ signal, errors }: Outcome): void {
+/** The failures, as the exit status and a message. Live ones were told when they happened, and the end is always a signal. */
+function finish({ live, signal, errors }: Outcome): void {
+  if (live) return;
   const [first, ...more] = errors;
   if (first !== undefined) {
     const also = more.map(({ message }) => `; also ${message}`).join('');
     throw new OverlaneError(first.code, `${first.message}${also}`, { cause: first });
   }
   if (signal !== null) throw new OverlaneError('ERR_OVERLANE_SYSTEM', `stopped by ${signal} before the input ended`);
-}
-
-function toJson(counters: Counters, { signal, errors }: Outcome): string {
-  const result = {
-    complete: signal === null && errors.length === 0,
-    ...counters,
-    errors: errors.map(({ code, message }) => ({ code, message })),
-  };
-  // Counters stay below 2^53 for centuries of packets.
-  return JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
-}
-
-function toText(counters: Counters, outcome: Outcome): string {
-  return [portTable(counters), ...stageTable(counters), ...dropTable(counters), accountingLine(counters, outcome)].join(
-    '\n\n',
-  );
-}
-
-const right = (title: string) => ({ title, align: 'right' as const });
-
-function portTable({ ports }: Counters): string {
-  const rows = Object.entries(ports).map(([name, values]) => [
-    name,
-    ...[values.rx_packets, values.rx_bytes, values.tx_packets, values.tx_bytes].map(formatCount),
-  ]);
-  return formatTable(['port', right('rx packets'), right('rx bytes'), right('tx packets'), right('tx bytes')], rows);
-}
-
-/** What the stages did, as far as they did anything. */
-function stageTable({ total }: Counters): string[] {
-  const known = describeCounters().filter(
-    ({ kind, name }) => (kind === 'stage' || kind === 'event') && total[name] !== 0n,
-  );
-  const rows = known.map(({ name, about }) => [name, formatCount(total[name] ?? 0n), about]);
-  return rows.length === 0 ? [] : [formatTable(['counter', right('count'), 'meaning'], rows)];
-}
-
-function dropTable({ drops }: Counters): string[] {
-  const about = new Map(describeCounters().map((counter) => [counter.name, counter.about]));
-  const rows = Object.entries(drops).map(([name, count]) => [name, formatCount(count), about.get(name) ?? '']);
-  return rows.length === 0 ? [] : [formatTable(['dropped', right('packets'), 'why'], rows)];
-}
-
-function accountingLine(
-  { received, cloned, transmitted, consumed, dropped, balanced }: Counters,
-  { signal }: Outcome,
-): string {
-  const [r, c, t, u, d] = [received, cloned, transmitted, consumed, dropped].map(formatCount);
-  const sum = `received ${r} + cloned ${c} = transmitted ${t} + consumed ${u} + dropped ${d}`;
-  const verdict = balanced
-    ? paint('green', 'every packet is accounted for')
-    : paint('red', 'the sum does not hold: please report this');
-  return `${sum}: ${verdict}${signal === null ? '' : ` (stopped by ${signal})`}`;
 }

@@ -1,6 +1,6 @@
 /** Counters as the public sees them: by name, as bigint. The names and sentences are those of `native/core/counters.def`. */
 import { addon, type NativeDataplane } from '../native.js';
-import type { Port } from './port.js';
+import type { State } from './state.js';
 
 /** Counters by name, such as `rx_packets` or `drop_mtu`; {@link describeCounters} tells what each means. */
 export type CounterValues = {
@@ -9,19 +9,25 @@ export type CounterValues = {
   tx_packets: bigint;
   tx_bytes: bigint;
   cloned: bigint;
+  segmented: bigint;
   consumed: bigint;
+  coalesced: bigint;
 } & Record<string, bigint>;
 
-/** What became of every packet: `received + cloned = transmitted + consumed + dropped`. */
+/** What became of every packet: `received + cloned + segmented = transmitted + consumed + coalesced + dropped`. */
 export interface Accounting {
   /** Packets that ports received. */
   received: bigint;
   /** Copies made to flood or replicate. */
   cloned: bigint;
+  /** Further packets that super-frames were cut into. */
+  segmented: bigint;
   /** Packets that ports transmitted. */
   transmitted: bigint;
   /** Packets for overlane itself. */
   consumed: bigint;
+  /** Packets that became part of a super-frame. */
+  coalesced: bigint;
   /** The sum of all drop counters. */
   dropped: bigint;
 }
@@ -30,11 +36,11 @@ export interface Accounting {
 export interface Counters extends Accounting {
   /** All ports together, those closed since included. */
   total: CounterValues;
-  /** The open ports by name. A packet's fate is counted on the port that received it, except for `tx_…`. */
+  /** The open ports and `udp` underlays by name. A packet's fate is counted where it was received, except for `tx_…`. */
   ports: Record<string, CounterValues>;
   /** The drop counters of `total` that are not zero. */
   drops: Record<string, bigint>;
-  /** Whether the accounting sum holds; false is a defect of overlane. */
+  /** Whether the accounting sum holds; false is a defect of overlane. While live workers carry packets, those under way may be missing. */
   balanced: boolean;
 }
 
@@ -59,13 +65,20 @@ export function accounting(values: CounterValues): Accounting {
   return {
     received: values.rx_packets,
     cloned: values.cloned,
+    segmented: values.segmented,
     transmitted: values.tx_packets,
     consumed: values.consumed,
+    coalesced: values.coalesced,
     dropped: dropNames.reduce((sum, name) => sum + (values[name] ?? 0n), 0n),
   };
 }
 
-export function readCounters(side: NativeDataplane, ports: Iterable<Port>): Counters {
+/** Whether nothing was lost or made up on the way. */
+export function isBalanced(sum: Accounting): boolean {
+  return sum.received + sum.cloned + sum.segmented === sum.transmitted + sum.consumed + sum.coalesced + sum.dropped;
+}
+
+export function readCounters(side: NativeDataplane, state: State): Counters {
   const rows = side.counters();
   const width = addon.counterNames.length;
   const total = rowOf(rows, 0, 0);
@@ -74,11 +87,10 @@ export function readCounters(side: NativeDataplane, ports: Iterable<Port>): Coun
       total[name] = total[name]! + rows[start + i]!;
     });
   }
-  const byName = Object.fromEntries([...ports].map((port) => [port.name, rowOf(rows, port.index * width, width)]));
+  const byName = Object.fromEntries(state.rows().map(({ name, row }) => [name, rowOf(rows, row * width, width)]));
   const sum = accounting(total);
   const drops = Object.fromEntries(dropNames.filter((name) => total[name] !== 0n).map((name) => [name, total[name]!]));
-  const balanced = sum.received + sum.cloned === sum.transmitted + sum.consumed + sum.dropped;
-  return { ...sum, total, ports: byName, drops, balanced };
+  return { ...sum, total, ports: byName, drops, balanced: isBalanced(sum) };
 }
 
 /** A row by name; with a `width` of 0, zeros. */

@@ -1,6 +1,5 @@
 /** Options of `new Dataplane()`. */
 import Type from 'typebox';
-import { OverlaneError } from '../errors.js';
 import { addon, type NativeDataplaneOptions } from '../native.js';
 import { checkOptions, expects, oneOf, optionError, optionsOf, whole } from './check.js';
 
@@ -12,12 +11,31 @@ export interface PacketPoolOptions {
   large?: number;
 }
 
+/** A thread that carries packets. */
+export interface WorkerOptions {
+  /** The processor that it runs on, counted from 0; default: the system chooses, again and again. */
+  cpu?: number;
+}
+
 /** Options of `new Dataplane()`. */
 export interface DataplaneOptions {
-  /** `manual`: packets move when `run()` is called, in the calling thread. The only mode of this version. */
-  mode: 'manual';
-  /** `virtual` (default): time is what `run({ now })` says, or what the captures' timestamps say. */
-  clock?: 'virtual';
+  /**
+   * `live` (default): from `start()` to `close()` workers, which are threads, carry packets. `manual`: packets move when `run()` is
+   * called, in the calling thread.
+   */
+  mode?: 'live' | 'manual';
+  /**
+   * Goes with the mode. `real`, live: nanoseconds since 1970. `virtual`, manual: time is what `run({ now })` says, or what the captures'
+   * timestamps say.
+   */
+  clock?: 'virtual' | 'real';
+  /** Live: the threads that carry packets, 1 to 64; default one, unpinned. Each has its own tables and packet buffers. */
+  workers?: WorkerOptions[];
+  /**
+   * Live: microseconds that a worker goes on polling after the last packet before it sleeps, 0 to 1,000,000; default 50. More saves the
+   * time to wake up, and costs the processor.
+   */
+  spin?: number;
   /**
    * The FDB (MAC table): `bucket` (default), one cache line a bucket, made for speed; `map`, an ordinary hash map, as the reference to
    * compare with. Both behave the same until the table is full.
@@ -43,6 +61,13 @@ const LARGEST_SEED = 2n ** 64n - 1n;
 /** The parts of the schema that a topology file has too, at its top level. */
 export const tuning = {
   clock: Type.Optional(oneOf('virtual', 'real')),
+  workers: Type.Optional(
+    expects(
+      'a list of 1 to 64 workers, such as [{ cpu: 1 }]',
+      Type.Array(optionsOf<WorkerOptions>({ cpu: Type.Optional(whole(0, 4095)) }), { minItems: 1, maxItems: 64 }),
+    ),
+  ),
+  spin: Type.Optional(whole(0, 1_000_000, ' microseconds')),
   fdb: Type.Optional(oneOf(...addon.fdbKinds)),
   fdbEntries: Type.Optional(whole(1, LARGEST_TABLE, ' entries')),
   neighborEntries: Type.Optional(whole(1, LARGEST_TABLE, ' entries')),
@@ -64,12 +89,12 @@ export const tuning = {
   ),
 };
 
-const schema = optionsOf<DataplaneOptions>({ mode: Type.Optional(oneOf('manual')), ...tuning });
+const schema = optionsOf<DataplaneOptions>({ mode: Type.Optional(oneOf('live', 'manual')), ...tuning });
 
-/** Validated, with every default filled in. */
-export function dataplaneOptions(options: DataplaneOptions): NativeDataplaneOptions {
-  refuseLive(options);
+/** Validated, with every default filled in. Without workers: manual mode. */
+export function dataplaneOptions(options: DataplaneOptions): Omit<NativeDataplaneOptions, 'notify'> {
   checkOptions(schema, options, 'Dataplane');
+  refuseOtherMode(options);
   const { fdb = 'bucket', fdbEntries = 131072, neighborEntries = 65536, burst = 64, packets = {}, seed = 0n } = options;
   const { small = 4096, large = 512 } = packets;
   if (small < 2 * burst) {
@@ -84,25 +109,30 @@ export function dataplaneOptions(options: DataplaneOptions): NativeDataplaneOpti
   if (wideSeed < 0n || wideSeed > LARGEST_SEED) {
     throw optionError(`option 'seed' of Dataplane must be from 0 to 2^64 - 1, not ${seed}`);
   }
-  const fdbKind = addon.fdbKinds.indexOf(fdb);
-  return { burst, fdbKind, fdbEntries, neighborEntries, smallPackets: small, largePackets: large, seed: wideSeed };
+  const { spin = 50 } = options;
+  return {
+    burst,
+    fdbKind: addon.fdbKinds.indexOf(fdb),
+    fdbEntries,
+    neighborEntries,
+    smallPackets: small,
+    largePackets: large,
+    seed: wideSeed,
+    workers: options.mode === 'manual' ? [] : (options.workers ?? [{}]).map(({ cpu = -1 }) => ({ cpu })),
+    spinNs: BigInt(spin) * 1000n,
+  };
 }
 
-/** Workers and the real clock are words of the API that this version does not know how to serve. */
-function refuseLive(options: DataplaneOptions): void {
-  if (typeof options !== 'object' || options === null) return;
-  const { mode, clock, workers } = options as { mode?: unknown; clock?: unknown; workers?: unknown };
+/** What belongs to the other mode would do nothing, and somebody expects that it does. */
+function refuseOtherMode({ mode, clock, workers, spin }: DataplaneOptions): void {
+  if (mode !== 'manual') {
+    if (clock !== 'virtual') return;
+    throw optionError(
+      "clock 'virtual' is for manual mode, and this dataplane is live; give mode 'manual', or leave it out",
+    );
+  }
   const wish =
-    workers !== undefined
-      ? "'workers'"
-      : clock === 'real'
-        ? "clock 'real'"
-        : mode === undefined
-          ? "a missing 'mode'"
-          : null;
+    clock === 'real' ? "clock 'real'" : workers !== undefined ? "'workers'" : spin !== undefined ? "'spin'" : null;
   if (wish === null) return;
-  throw new OverlaneError(
-    'ERR_OVERLANE_UNSUPPORTED',
-    `${wish} asks for a live dataplane; this version has mode 'manual' with clock 'virtual': new Dataplane({ mode: 'manual' })`,
-  );
+  throw optionError(`${wish} is for a live dataplane, and mode is 'manual'; leave one of them out`);
 }

@@ -1,70 +1,72 @@
 /** The dataplane: ports, underlays and bridges around one native core. */
 import { EventEmitter } from 'node:events';
-import { formatIp } from '../address.js';
 import { OverlaneError } from '../errors.js';
-import { addon, type NativeMiss } from '../native.js';
+import { addon } from '../native.js';
 import type { Bridge } from './bridge.js';
-import { taggedVlan } from './bridge-entries.js';
 import { openBridge } from './bridge-open.js';
 import { type BridgeOptions, bridgeOptions } from './bridge-options.js';
+import { optionError } from './check.js';
 import { type Counters, readCounters } from './counters.js';
 import { type DataplaneOptions, dataplaneOptions } from './dataplane-options.js';
-import { Port } from './port.js';
-import {
-  canonical,
-  checkPortType,
-  memoryPortOptions,
-  type PcapPortOptions,
-  type PortOptions,
-  pcapPortOptions,
-} from './port-options.js';
+import { type DataplaneEvents, emitAll, takeEvents } from './events.js';
+import type { Port } from './port.js';
+import { openPort } from './port-open.js';
+import type { PortOptions } from './port-options.js';
 import { type RunOptions, readRunOptions } from './run-options.js';
-import { State } from './state.js';
-import { openUnderlay, type Underlay } from './underlay.js';
-import { frameUnderlayOptions, type UnderlayOptions } from './underlay-options.js';
+import { busy, State } from './state.js';
+import type { FrameUnderlay, UdpUnderlay, Underlay } from './underlay.js';
+import { openUnderlay } from './underlay-open.js';
+import type { FrameUnderlayOptions, UdpUnderlayOptions, UnderlayOptions } from './underlay-options.js';
 import { native } from './undo.js';
 
-/** Somebody asked, by ARP or ND, for an address that no neighbor is known to have. */
-export interface Miss {
-  /** Name of the bridge. */
-  bridge: string;
-  /** Name of the port that the request came in on. */
-  port: string;
-  /** 802.1Q VLAN, or null for the untagged network. */
-  vlan: number | null;
-  /** The address asked for. */
-  ip: string;
-  /** Nanoseconds on the dataplane's clock. */
-  timestamp: bigint;
-}
+export type { Miss } from './events.js';
 
-/** Events of a dataplane, each with its arguments. */
-export interface DataplaneEvents {
-  /** After a `run()` in which there were misses: all of them, in order. Answer with `addPeer()` or `addNeighbor()`. */
-  miss: [misses: Miss[]];
+/** What the native side keeps of a dataplane: the whole of it only while it is running, so that a forgotten one can be collected. */
+interface Listener {
+  idle: WeakRef<Dataplane> | null;
+  running: Dataplane | null;
 }
 
 /**
- * Moves frames between ports, over bridges and underlays, on a native core. In manual mode, which is the one of this version, packets
- * move while `run()` is running and at no other time; there is no `start()`.
+ * Moves frames between ports, over bridges and underlays, on a native core. Live, which is the default, workers carry packets from
+ * `start()` to `close()`, and the process lives as long; everything can be added, changed and read meanwhile. In manual mode packets
+ * move while `run()` is running and at no other time.
  *
  * Everything throws an {@link OverlaneError}: `ERR_OVERLANE_OPTION` for an option that is wrong, `ERR_OVERLANE_UNSUPPORTED` for one that
  * this version does not serve, `ERR_OVERLANE_CLOSED` after `close()`. A call that throws has changed nothing.
  *
- * A listener that throws makes `run()` throw the same, after the packets of that run were carried.
+ * A listener that throws is an uncaught exception, as with any EventEmitter; in manual mode `run()` throws the same, after the packets
+ * of that run were carried. The listeners of other events are called all the same.
  */
 export class Dataplane extends EventEmitter<DataplaneEvents> {
   readonly #state: State;
+  readonly #listener: Listener = { idle: null, running: null };
   /** Ports whose failure has been thrown. */
   readonly #reported = new Set<Port>();
 
-  constructor(options: DataplaneOptions) {
+  constructor(options: DataplaneOptions = {}) {
     super();
     const config = dataplaneOptions(options);
+    const listener = this.#listener;
+    const notify = () => {
+      const dataplane = listener.running ?? listener.idle?.deref();
+      if (dataplane !== undefined) dataplane.#tell();
+    };
     this.#state = new State(
-      native('Dataplane', () => new addon.Dataplane(config)),
-      config.fdbEntries,
+      native('Dataplane', () => new addon.Dataplane({ ...config, notify })),
+      config,
     );
+    listener.idle = new WeakRef(this);
+  }
+
+  /** `live` or `manual`. */
+  get mode(): 'live' | 'manual' {
+    return this.#state.live ? 'live' : 'manual';
+  }
+
+  /** How many threads carry packets; 0 in manual mode. */
+  get workers(): number {
+    return this.#state.workers;
   }
 
   /** The open ports by name. */
@@ -83,58 +85,30 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
   }
 
   /**
-   * Adds a port. A pcap port opens its files now: what it writes to is replaced.
+   * Adds a port. A live port opens or makes its interface now, which carries packets from `start()` on; a pcap port opens its files:
+   * what it writes to is replaced. A live dataplane does not read captures.
    *
    * @throws {OverlaneError} `ERR_OVERLANE_EXISTS` when the name is taken; `ERR_OVERLANE_MISSING`, `ERR_OVERLANE_PERMISSION` or
-   *   `ERR_OVERLANE_CAPTURE` when a file is absent, closed to us, or no Ethernet capture.
+   *   `ERR_OVERLANE_CAPTURE` when a file is absent, closed to us, or no Ethernet capture; for live ports `ERR_OVERLANE_MISSING` when there
+   *   is no such namespace or interface, `ERR_OVERLANE_PERMISSION` without the capability that it names, `ERR_OVERLANE_BUSY` when the
+   *   interface is in use, `ERR_OVERLANE_SYSTEM` for what else the kernel says.
    */
   addPort(options: PortOptions): Port {
-    const side = this.#state.native;
-    checkPortType(options, 'addPort');
-    const name = this.#state.ports.nameFor(options.name, options.type);
-    if (options.type === 'memory') {
-      const config = memoryPortOptions(options, name);
-      const index = native(`port '${name}'`, () => side.addMemoryPort(config));
-      return this.#state.ports.add(
-        new Port(this.#state, index, { ...config, type: 'memory', read: null, write: null }),
-      );
-    }
-    const config = pcapPortOptions(options, name);
-    this.#refuseSharedFile(options);
-    const index = native(`port '${name}'`, () => side.addPcapPort(config));
-    return this.#state.ports.add(new Port(this.#state, index, { ...config, type: 'pcap', loop: false }));
-  }
-
-  /** A capture that is being written is nobody else's to read or write. */
-  #refuseSharedFile({ read, write }: PcapPortOptions): void {
-    for (const other of this.ports.values()) {
-      for (const [mine, theirs] of [
-        [write, other.write],
-        [write, other.read],
-        [read, other.write],
-      ] as const) {
-        if (mine === undefined || theirs === null || canonical(mine) !== canonical(theirs)) continue;
-        throw new OverlaneError(
-          'ERR_OVERLANE_BUSY',
-          `${mine} is in use by port '${other.name}'; choose another file to write to`,
-        );
-      }
-    }
+    return openPort(this.#state, options);
   }
 
   /**
-   * Adds an underlay.
+   * Adds an underlay. One of type `udp` opens its sockets now.
    *
    * @throws {OverlaneError} `ERR_OVERLANE_EXISTS` when its name, or its local address and UDP port on that port, are taken;
-   *   `ERR_OVERLANE_BUSY` when the port belongs to a bridge.
+   *   `ERR_OVERLANE_BUSY` when the port belongs to a bridge, or another program has the UDP port; for type `udp` also the system's, as
+   *   {@link addPort}.
    */
+  addUnderlay(options: FrameUnderlayOptions): FrameUnderlay;
+  addUnderlay(options: UdpUnderlayOptions): UdpUnderlay;
+  addUnderlay(options: UnderlayOptions): Underlay;
   addUnderlay(options: UnderlayOptions): Underlay {
-    void this.#state.native;
-    if (typeof options === 'object' && options !== null && options.type === 'frame') {
-      this.#state.ports.own(options.port, "option 'port' of addUnderlay");
-    }
-    const config = frameUnderlayOptions(options);
-    return openUnderlay(this.#state, this.#state.underlays.nameFor(options.name, options.type), config);
+    return openUnderlay(this.#state, options);
   }
 
   /**
@@ -150,33 +124,52 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
   }
 
   /**
-   * Carries packets until every input is empty, or `packets` were received; then emits what happened. Runs in the calling thread.
+   * Live: starts the workers. From here the process does not end by itself before `close()`.
+   *
+   * @throws {OverlaneError} `ERR_OVERLANE_BUSY` when it is started already; `ERR_OVERLANE_OPTION` in manual mode; what the system says
+   *   of the threads or the processors they are to run on. It may be tried again.
+   */
+  async start(): Promise<void> {
+    const side = this.#state.native;
+    if (!this.#state.live) throw optionError("start() is for a live dataplane; in mode 'manual' call run()");
+    if (this.#state.started) throw busy('the dataplane is started already; close() stops it');
+    native('start', () => side.start());
+    this.#state.started = true;
+    this.#listener.running = this;
+  }
+
+  /**
+   * Manual mode: carries packets until every input is empty, or `packets` were received; then emits what happened. Runs in the calling
+   * thread.
    *
    * @returns the number of packets received; 0 means that there is nothing left.
    * @throws {OverlaneError} once for each port that failed (see {@link Port.error}), after everything else was carried:
    *   `ERR_OVERLANE_CAPTURE` when the capture that it reads is broken, `ERR_OVERLANE_SYSTEM` when it could not write. `run()` may be
-   *   called again; what the port did before it failed counts.
+   *   called again; what the port did before it failed counts. `ERR_OVERLANE_OPTION` on a live dataplane.
    */
   run(options: RunOptions = {}): number {
     const side = this.#state.native;
+    if (this.#state.live) throw optionError("run() is for mode 'manual'; a live dataplane is started with start()");
     const { now, packets } = readRunOptions(options, side, this.ports.values());
     const received = native('run', () => side.run(now, packets));
-    const misses = side.misses().map((miss) => this.#readable(miss));
+    const events = takeEvents(this.#state);
     const failed = this.#portError();
     // Last, so that a listener that throws finds nothing half done.
-    if (misses.length > 0) this.emit('miss', misses);
+    const thrown = emitAll(this, events);
+    if (thrown.length > 0) throw thrown[0];
     if (failed !== null) throw failed;
     return received;
   }
 
-  #readable(miss: NativeMiss): Miss {
-    return {
-      bridge: this.#state.bridges.at(miss.bridge)?.name ?? '',
-      port: this.#state.ports.at(miss.port)?.name ?? '',
-      vlan: taggedVlan(miss.vlan),
-      ip: formatIp(miss.ip),
-      timestamp: miss.timestamp,
-    };
+  /** Called by the native side when there is something to tell. */
+  #tell(): void {
+    if (this.#state.closed) return;
+    for (const error of emitAll(this, takeEvents(this.#state))) {
+      // Not from here: native callers do not pass exceptions on.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 
   /** The first failure of a port that has not been thrown yet. */
@@ -191,14 +184,17 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
     return null;
   }
 
-  /** The clock, nanoseconds: what the last `run()` was told, or the latest capture timestamp that it met, less 17 ms at most. */
+  /**
+   * The clock, nanoseconds. Live: since 1970, as of the last burst. Manual: what the last `run()` was told, or the latest capture
+   * timestamp that it met, less 17 ms at most.
+   */
   now(): bigint {
     return this.#state.native.now();
   }
 
   /** Counters of every port and in total, and the accounting sum. */
   counters(): Counters {
-    return readCounters(this.#state.native, this.ports.values());
+    return readCounters(this.#state.native, this.#state);
   }
 
   /** Writes what pcap ports hold back in buffers, so that other programs can read it. */
@@ -210,7 +206,8 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
   }
 
   /**
-   * Writes and closes the files, and frees the memory. Packets that are still queued are lost. Closing again does nothing.
+   * Stops the workers, writes and closes the files, takes the interfaces of tap ports away, and frees the memory. Packets that are still
+   * queued are lost. Closing again does nothing.
    *
    * @throws {OverlaneError} `ERR_OVERLANE_SYSTEM` when the last packets could not be written; the dataplane is closed nevertheless.
    */
@@ -221,6 +218,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
       this.flush();
     } finally {
       this.#state.closed = true;
+      this.#listener.running = null;
       side.close();
     }
   }

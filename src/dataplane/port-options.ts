@@ -6,6 +6,7 @@ import { OverlaneError } from '../errors.js';
 import type { NativeMemoryPortOptions, NativePcapPortOptions } from '../native.js';
 import { suggestion } from '../suggest.js';
 import { checkOptions, expects, flag, name, oneOf, optionError, optionsOf, shown, whole } from './check.js';
+import { isLive, LIVE_PORT_TYPES, type LivePortOptions } from './live-port-options.js';
 import { MAX_MTU, MIN_MTU } from './mtu.js';
 
 /** A port in memory: `inject()` puts frames in, `drain()` takes what was transmitted. */
@@ -37,13 +38,12 @@ export interface PcapPortOptions {
 }
 
 /** Options of `addPort()`, told apart by `type`. */
-export type PortOptions = MemoryPortOptions | PcapPortOptions;
+export type PortOptions = MemoryPortOptions | PcapPortOptions | LivePortOptions;
 
 /** The name of standard input as a capture. */
 export const STDIN = '-';
 
-const PORT_TYPES = ['memory', 'pcap'];
-const LIVE_PORT_TYPES = ['tap', 'packet', 'xdp'];
+const PORT_TYPES = ['memory', 'pcap', ...LIVE_PORT_TYPES];
 const mtu = Type.Optional(whole(MIN_MTU, MAX_MTU, ' bytes'));
 const path = Type.Optional(expects('a path of at least one character', Type.String({ minLength: 1 })));
 
@@ -64,25 +64,38 @@ export const pcapPort = optionsOf<PcapPortOptions>({
   mtu,
 });
 
-/** Throws unless `options.type` is a port type of this version. `where` names the function in the message. */
+/** Throws unless `options.type` is a type of port. `where` names the function in the message. */
 export function checkPortType(options: unknown, where: string): void {
-  checkType(options, where, 'port', PORT_TYPES, LIVE_PORT_TYPES);
+  checkType(options, where, 'port', PORT_TYPES);
 }
 
 /** `type` first, because it decides which other options there are. */
-export function checkType(options: unknown, where: string, noun: string, offline: string[], live: string[]): void {
+export function checkType(options: unknown, where: string, noun: string, types: string[]): void {
   const type = typeof options === 'object' && options !== null ? (options as { type?: unknown }).type : undefined;
-  const known = offline.map((word) => `'${word}'`).join(' and ');
-  if (typeof type !== 'string')
+  if (typeof type !== 'string') {
+    const known = types.map((word) => `'${word}'`).join(', ');
     throw optionError(`option 'type' of ${where} must be one of ${known}, not ${shown(type)}`);
-  if (offline.includes(type)) return;
-  if (live.includes(type)) {
-    throw new OverlaneError(
-      'ERR_OVERLANE_UNSUPPORTED',
-      `${noun} type '${type}' is for live traffic; this version has ${known}`,
+  }
+  if (!types.includes(type)) throw optionError(`unknown ${noun} type '${type}' of ${where}${suggestion(type, types)}`);
+}
+
+/** Throws where a dataplane with that many live workers, 0 in manual mode, cannot have such a port. */
+export function refuseMode(options: PortOptions, workers: number): void {
+  const { type } = options;
+  if (workers === 0) {
+    if (!isLive(options)) return;
+    throw optionError(`port type '${type}' needs a live dataplane, but this one is in manual mode; leave out 'mode'`);
+  }
+  if (type === 'pcap' && options.read !== undefined) {
+    throw optionError(
+      "a live dataplane cannot 'read' a capture, whose time is another; leave it out, or use mode 'manual'",
     );
   }
-  throw optionError(`unknown ${noun} type '${type}' of ${where}${suggestion(type, offline)}`);
+  if (workers === 1 || type === 'tap' || type === 'packet') return;
+  throw new OverlaneError(
+    'ERR_OVERLANE_UNSUPPORTED',
+    `port type '${type}' works with one worker only, and this dataplane has ${workers}; use one worker`,
+  );
 }
 
 /** Validated, with every default but the name filled in. */

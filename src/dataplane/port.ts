@@ -1,4 +1,5 @@
 /** A port: where frames come in and go out. */
+import { formatMac } from '../address.js';
 import { type ErrorCode, OverlaneError } from '../errors.js';
 import type { NativeDataplane } from '../native.js';
 import type { Bridge } from './bridge.js';
@@ -8,34 +9,69 @@ import { burstArrays, burstTimes } from './frames.js';
 import { closed, type State } from './state.js';
 import { native } from './undo.js';
 
+/** What is known of a port when it is made. */
+export interface PortFacts {
+  name: string;
+  type: 'memory' | 'pcap' | 'tap' | 'packet' | 'xdp';
+  mtu: number;
+  read?: string | null;
+  write?: string | null;
+  loop?: boolean;
+  interface?: string;
+  netns?: string | null;
+  mac?: Uint8Array;
+  detail?: string;
+}
+
 /** Made by {@link Dataplane.addPort}. */
 export class Port {
   /** Unique among the ports of the dataplane. */
   readonly name: string;
-  readonly type: 'memory' | 'pcap';
-  /** Bytes of the largest IP packet that it transmits. */
-  readonly mtu: number;
+  readonly type: 'memory' | 'pcap' | 'tap' | 'packet' | 'xdp';
   /** The capture that it receives from, if it is a pcap port with one. */
   readonly read: string | null;
   /** The capture that it transmits into, if it is a pcap port with one. */
   readonly write: string | null;
   /** Memory ports: whether what was injected is received again and again. */
   readonly loop: boolean;
+  /** Live ports: name of the interface. */
+  readonly interface: string | null;
+  /** Live ports: path of the network namespace of the interface; null: that of this process. */
+  readonly netns: string | null;
+  /** Live ports: MAC of the interface when the port was opened. */
+  readonly mac: string | null;
+  /** Live ports: words about how the interface was opened, such as `native, copy`; may be empty. */
+  readonly detail: string | null;
   /** @internal Row of the native tables. */
   readonly index: number;
   readonly #state: State;
+  #mtu: number;
 
   /** @internal */
-  constructor(state: State, index: number, facts: Pick<Port, 'name' | 'type' | 'mtu' | 'read' | 'write' | 'loop'>) {
+  constructor(state: State, index: number, facts: PortFacts) {
     this.#state = state;
     this.index = index;
     this.name = facts.name;
     this.type = facts.type;
-    this.mtu = facts.mtu;
-    this.read = facts.read;
-    this.write = facts.write;
-    this.loop = facts.loop;
+    this.#mtu = facts.mtu;
+    this.read = facts.read ?? null;
+    this.write = facts.write ?? null;
+    this.loop = facts.loop ?? false;
+    this.interface = facts.interface ?? null;
+    this.netns = facts.netns ?? null;
+    this.mac = facts.mac === undefined ? null : formatMac(facts.mac);
+    this.detail = facts.detail ?? null;
     state.uses.set(this, { bridge: null, underlays: new Set() });
+  }
+
+  /** Bytes of the largest IP packet that it transmits; of a live port, the interface's, which may change (see the event `link`). */
+  get mtu(): number {
+    return this.#mtu;
+  }
+
+  /** @internal The interface has another MTU now. */
+  linkChanged(mtu: number): void {
+    this.#mtu = mtu;
   }
 
   /** The bridge that it is attached to. */
@@ -43,8 +79,10 @@ export class Port {
     return this.#state.use(this).bridge;
   }
 
-  /** Pcap ports: the first failure, such as a full disk or a broken capture; null while there is none. Packets that could not be written
-   * count as `drop_port_error`. */
+  /**
+   * The failure of the port, such as a full disk, a broken capture or an interface that is gone; null while there is none. Packets that
+   * could not be written count as `drop_port_error`.
+   */
   get error(): string | null {
     return this.failure?.message ?? null;
   }
@@ -55,7 +93,7 @@ export class Port {
   }
 
   /**
-   * Memory ports: copies frames to be received by the next `run()`; all of them, or none.
+   * Memory ports: copies frames to be received by the next `run()`, live at once; all of them, or none.
    *
    * @param frames - a burst, or a list of frames. Without timestamps a frame gets the time of the run that receives it.
    * @throws {OverlaneError} `ERR_OVERLANE_QUEUE_FULL` when they do not fit `queueBytes`; `ERR_OVERLANE_OPTION` when the burst's arrays do
@@ -70,7 +108,7 @@ export class Port {
     if (fits) return this;
     throw new OverlaneError(
       'ERR_OVERLANE_QUEUE_FULL',
-      `port '${this.name}' has no room for ${count} more frames; call run() first, inject fewer, or raise its queueBytes`,
+      `port '${this.name}' has no room for ${count} more frames; ${this.#state.live ? 'wait a little' : 'call run() first'}, inject fewer, or raise its queueBytes`,
     );
   }
 
@@ -82,7 +120,7 @@ export class Port {
   }
 
   /**
-   * Takes the port out of the dataplane and closes its files.
+   * Takes the port out of the dataplane and closes its files. The interface of a tap port goes away; those of others stay.
    *
    * @throws {OverlaneError} `ERR_OVERLANE_BUSY` while it is attached to a bridge or carries an underlay.
    */
@@ -104,6 +142,8 @@ export class Port {
 
   #onlyMemory(verb: string): void {
     if (this.type === 'memory') return;
-    throw optionError(`${verb}() is for memory ports; '${this.name}' is a ${this.type} port, which works on files`);
+    throw optionError(
+      `${verb}() is for memory ports; '${this.name}' is a ${this.type} port, which works on ${this.type === 'pcap' ? 'files' : 'an interface'}`,
+    );
   }
 }

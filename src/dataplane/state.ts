@@ -4,7 +4,7 @@ import type { NativeDataplane } from '../native.js';
 import type { Bridge } from './bridge.js';
 import { optionError, shown } from './check.js';
 import type { Port } from './port.js';
-import type { Underlay } from './underlay.js';
+import type { UdpUnderlay, Underlay } from './underlay.js';
 
 /** Who a port works for: one bridge, or any number of underlays. */
 export interface PortUse {
@@ -24,21 +24,35 @@ export class Registry<H extends Handle> {
   readonly #noun: string;
   /** By stem, the number to try first. */
   readonly #ordinals = new Map<string, number>();
+  /** The noun of another kind that has the name, where the kinds share names. */
+  readonly #elsewhere: (name: string) => string | null;
 
-  constructor(noun: string) {
+  constructor(noun: string, elsewhere: (name: string) => string | null = () => null) {
     this.#noun = noun;
+    this.#elsewhere = elsewhere;
   }
 
   /** The name asked for when it is free, or the next free one that begins with `stem`. */
   nameFor(wish: string | undefined, stem: string): string {
     if (wish !== undefined) {
-      if (!this.byName.has(wish)) return wish;
-      throw new OverlaneError('ERR_OVERLANE_EXISTS', `there is a ${this.#noun} '${wish}' already; choose another name`);
+      const noun = this.#holder(wish);
+      if (noun === null) return wish;
+      throw new OverlaneError('ERR_OVERLANE_EXISTS', `there is a ${noun} '${wish}' already; choose another name`);
     }
     let ordinal = this.#ordinals.get(stem) ?? 0;
-    while (this.byName.has(`${stem}${ordinal}`)) ordinal++;
+    while (this.#holder(`${stem}${ordinal}`) !== null) ordinal++;
     this.#ordinals.set(stem, ordinal);
     return `${stem}${ordinal}`;
+  }
+
+  /** The first of some names that is free, else the last one with a number. */
+  firstFree(names: readonly string[]): string {
+    const free = names.find((name) => this.#holder(name) === null);
+    return free ?? this.nameFor(undefined, `${names.at(-1)}.`);
+  }
+
+  #holder(name: string): string | null {
+    return this.byName.has(name) ? this.#noun : this.#elsewhere(name);
   }
 
   add(handle: H): H {
@@ -67,17 +81,37 @@ export class Registry<H extends Handle> {
 }
 
 export class State {
-  readonly ports = new Registry<Port>('port');
-  readonly underlays = new Registry<Underlay>('underlay');
+  /** What has counters has a name of its own: a `udp` underlay is named like no port. */
+  readonly ports: Registry<Port> = new Registry('port', (name) =>
+    this.underlays.byName.get(name)?.type === 'udp' ? 'udp underlay' : null,
+  );
+  readonly underlays: Registry<Underlay> = new Registry('underlay');
   readonly bridges = new Registry<Bridge>('bridge');
   readonly uses = new Map<Port, PortUse>();
   readonly fdbEntries: number;
+  /** 0 in manual mode. */
+  readonly workers: number;
   readonly #native: NativeDataplane;
+  started = false;
   closed = false;
 
-  constructor(native: NativeDataplane, fdbEntries: number) {
+  constructor(native: NativeDataplane, config: { fdbEntries: number; workers: readonly unknown[] }) {
     this.#native = native;
-    this.fdbEntries = fdbEntries;
+    this.fdbEntries = config.fdbEntries;
+    this.workers = config.workers.length;
+  }
+
+  get live(): boolean {
+    return this.workers > 0;
+  }
+
+  /** What has a row of counters: the ports, and the `udp` underlays, which bring their own. */
+  rows(): { name: string; row: number; owner: Port | UdpUnderlay }[] {
+    const ports = [...this.ports.byName.values()].map((owner) => ({ name: owner.name, row: owner.index, owner }));
+    const underlays = [...this.underlays.byName.values()].flatMap((owner) =>
+      owner.type === 'udp' ? [{ name: owner.name, row: owner.row, owner }] : [],
+    );
+    return [...ports, ...underlays];
   }
 
   /** The native side of an open dataplane. */

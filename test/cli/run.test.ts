@@ -85,6 +85,8 @@ describe('overlane run', () => {
       complete: true,
       received: 360,
       cloned: 0,
+      segmented: 0,
+      coalesced: 0,
       transmitted: 275,
       consumed: 0,
       dropped: 85,
@@ -130,13 +132,13 @@ describe('overlane run', () => {
     const source = new EventEmitter();
     setImmediate(() => source.emit('SIGINT', 'SIGINT'));
     const outcome = await carryAll(dataplane, source);
-    expect(outcome).toEqual({ signal: 'SIGINT', errors: [] });
+    expect(outcome).toEqual({ live: false, signal: 'SIGINT', errors: [] });
     const { received, balanced } = dataplane.counters();
     expect(received).toBeGreaterThanOrEqual(BigInt(CHUNK));
     expect(received).toBeLessThan(250_000n);
     expect(balanced).toBe(true);
     expect(source.listenerCount('SIGINT') + source.listenerCount('SIGTERM')).toBe(0);
-    expect(await carryAll(dataplane, source)).toEqual({ signal: null, errors: [] });
+    expect(await carryAll(dataplane, source)).toEqual({ live: false, signal: null, errors: [] });
     expect(dataplane.counters().received).toBe(250_000n);
   });
 });
@@ -164,10 +166,28 @@ describe('the program', () => {
       /wrong\.yaml:1:29: ports\.a\.typ: unknown key; did you mean 'type'\? \(ERR_OVERLANE_TOPOLOGY\)/,
     ],
     [
-      'a live port',
+      'a live port of a namespace that is not there',
       ['run', join(folder, 'live.yaml')],
       1,
-      /port type 'tap' is for live traffic.*\(ERR_OVERLANE_UNSUPPORTED\)/,
+      /ports\.a: port 'a': .*\/nowhere\/ns.*\(ERR_OVERLANE_(MISSING|PERMISSION)\)/,
+    ],
+    [
+      'a live port with the virtual clock',
+      ['run', join(folder, 'virtual.yaml')],
+      2,
+      /virtual\.yaml:1:1: clock: is 'virtual', but port 'a' is live; leave it out \(ERR_OVERLANE_TOPOLOGY\)/,
+    ],
+    [
+      'rates of what is offline',
+      ['run', SWARM, '--stats', '1'],
+      2,
+      /--stats is for live topologies, and every port of this one is offline \(ERR_OVERLANE_OPTION\)/,
+    ],
+    [
+      'rates never',
+      ['run', SWARM, '--stats', '0'],
+      2,
+      /'--stats <seconds>' argument '0' is invalid.*from 0\.1 to 86400/,
     ],
     [
       'a missing capture',
@@ -178,7 +198,8 @@ describe('the program', () => {
     ['no capture', ['run', join(folder, 'text.yaml')], 1, /ports\.a: .*text\.yaml.*\(ERR_OVERLANE_CAPTURE\)/],
   ])('exits with its status and one line on stderr: %s', (_, args, wanted, words) => {
     topology('wrong.yaml', 'ports: { a: { type: memory, typ: 1 } }');
-    topology('live.yaml', 'ports: { a: { type: tap } }');
+    topology('live.yaml', 'ports: { a: { type: tap, netns: /nowhere/ns, name: eth0 } }');
+    topology('virtual.yaml', 'clock: virtual\nports: { a: { type: tap } }');
     topology('absent.yaml', 'ports: { a: { type: pcap, read: absent.pcap } }');
     topology('text.yaml', 'ports: { a: { type: pcap, read: text.yaml } }');
     const { status, stdout, stderr } = program(args);

@@ -1,6 +1,7 @@
 /** Counters: one row a port, names and sentences from the native side, a sum that holds. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { isBalanced } from '../../src/dataplane/counters.js';
 import { accounting, describeCounters } from '../../src/index.js';
 import { BROADCAST, from } from './frames.js';
 import { failure, lab, memoryPorts, send } from './lab.js';
@@ -39,7 +40,16 @@ describe('counters', () => {
       expect(ports[name]).toMatchObject({ rx_packets: 0n, tx_packets: 2n, tx_bytes: 120n });
     expect(total).toMatchObject({ rx_packets: 3n, tx_packets: 4n, tx_bytes: 240n });
     expect(drops).toEqual({ drop_same_port: 1n });
-    expect(sum).toEqual({ received: 3n, cloned: 2n, transmitted: 4n, consumed: 0n, dropped: 1n, balanced: true });
+    expect(sum).toEqual({
+      received: 3n,
+      cloned: 2n,
+      segmented: 0n,
+      transmitted: 4n,
+      consumed: 0n,
+      coalesced: 0n,
+      dropped: 1n,
+      balanced: true,
+    });
     expect(Object.keys(total)).toEqual(describeCounters().map(({ name }) => name));
   });
 
@@ -50,18 +60,27 @@ describe('counters', () => {
       rx_packets: 5n,
       tx_packets: 1n,
       cloned: 2n,
+      segmented: 4n,
       consumed: 3n,
+      coalesced: 2n,
       drop_mtu: 2n,
       drop_isolated: 1n,
       miss: 9n,
     };
-    expect(accounting(values as never)).toEqual({
+    const sum = accounting(values as never);
+    expect(sum).toEqual({
       received: 5n,
       cloned: 2n,
+      segmented: 4n,
       transmitted: 1n,
       consumed: 3n,
+      coalesced: 2n,
       dropped: 3n,
     });
+    // 5 + 2 + 4 came, 1 + 3 + 2 + 3 went.
+    expect(isBalanced(sum)).toBe(false);
+    expect(isBalanced({ ...sum, coalesced: 4n })).toBe(true);
+    expect(isBalanced({ ...sum, segmented: 2n })).toBe(true);
   });
 
   it('a packet that no buffer is free for, or that the queue refuses, is counted', () => {

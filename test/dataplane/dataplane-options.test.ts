@@ -7,16 +7,13 @@ import { any, site } from './refusal.js';
 
 describe('new Dataplane', () => {
   it.each<[string, unknown, ErrorCode, RegExp]>([
-    ['no options', undefined, 'ERR_OVERLANE_OPTION', /Dataplane takes an object of options, not undefined/],
+    ['no options', null, 'ERR_OVERLANE_OPTION', /Dataplane takes an object of options, not null/],
     [
-      'no mode',
-      {},
-      'ERR_OVERLANE_UNSUPPORTED',
-      /missing 'mode' asks for a live dataplane; this version has mode 'manual'/,
+      'another mode',
+      { mode: 'auto' },
+      'ERR_OVERLANE_OPTION',
+      /'mode' of Dataplane must be 'live' or 'manual', not "auto"/,
     ],
-    ['workers', { workers: [{ cpu: 1 }] }, 'ERR_OVERLANE_UNSUPPORTED', /'workers' asks for a live/],
-    ['the real clock', { mode: 'manual', clock: 'real' }, 'ERR_OVERLANE_UNSUPPORTED', /clock 'real' asks for a live/],
-    ['another mode', { mode: 'auto' }, 'ERR_OVERLANE_OPTION', /'mode' of Dataplane must be 'manual', not "auto"/],
     [
       'an unknown option',
       { mode: 'manual', brust: 3 },
@@ -27,7 +24,7 @@ describe('new Dataplane', () => {
       'a far-off option',
       { mode: 'manual', zzzzzz: 3 },
       'ERR_OVERLANE_OPTION',
-      /unknown option 'zzzzzz' of Dataplane; known: mode, clock, fdb/,
+      /unknown option 'zzzzzz' of Dataplane; known: mode, clock, workers, spin, fdb/,
     ],
     [
       'an unknown FDB',

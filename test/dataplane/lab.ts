@@ -29,10 +29,10 @@ function isClosed(dataplane: Dataplane): boolean {
   }
 }
 
-/** received + cloned = transmitted + consumed + dropped. */
+/** received + cloned + segmented = transmitted + consumed + coalesced + dropped. */
 export function expectBalance(dataplane: Dataplane): void {
-  const { received, cloned, transmitted, consumed, dropped, balanced } = dataplane.counters();
-  expect(transmitted + consumed + dropped).toBe(received + cloned);
+  const { received, cloned, segmented, transmitted, consumed, coalesced, dropped, balanced } = dataplane.counters();
+  expect(transmitted + consumed + coalesced + dropped).toBe(received + cloned + segmented);
   expect(balanced).toBe(true);
 }
 

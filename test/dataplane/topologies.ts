@@ -152,20 +152,15 @@ export const MISTAKES: [string, [string, string], ErrorCode, RegExp][] = [
   [
     'a live port',
     ['c1: { type: memory', 'c1: { type: tap'],
-    'ERR_OVERLANE_UNSUPPORTED',
-    /^t\.yaml:5:3: ports\.c1: port type 'tap' is for live traffic; this version has 'memory' and 'pcap'/,
+    'ERR_OVERLANE_TOPOLOGY',
+    /^t\.yaml:2:1: clock: is 'virtual', but port 'c1' is live; leave it out$/,
   ],
-  [
-    'a live underlay',
-    ['type: frame', 'type: udp'],
-    'ERR_OVERLANE_UNSUPPORTED',
-    /underlays\.u0: underlay type 'udp' is for live traffic/,
-  ],
+  ['a live underlay', ['type: frame', 'type: udp'], 'ERR_OVERLANE_TOPOLOGY', /underlays\.u0\.mac: unknown key/],
   [
     'the real clock',
     ['clock: virtual', 'clock: real'],
-    'ERR_OVERLANE_UNSUPPORTED',
-    /clock 'real' asks for a live dataplane/,
+    'ERR_OVERLANE_TOPOLOGY',
+    /^t\.yaml:2:1: clock: 'real' is for live traffic, but every port here is offline/,
   ],
   [
     'a misspelt type',

@@ -88,7 +88,11 @@ describe('a wrong topology', () => {
     ['a word', 'hello', /not "hello"/],
     ['two documents', '{}\n---\n{}\n', /t\.yaml/],
     ['an alias without anchor', 'ports: *x', /t\.yaml/],
-    ['ports of null', 'ports: { a: null }', /'type' of the port must be one of 'memory' and 'pcap', not undefined/],
+    [
+      'ports of null',
+      'ports: { a: null }',
+      /'type' of the port must be one of 'memory', 'pcap', 'tap', 'packet', 'xdp', not undefined/,
+    ],
     ['a bridge of null', 'bridges: { a: null }', /bridges\.a: must be an object, not null/],
     ['__proto__', '{"ports": {"__proto__": {"type": "memory"}}}', /the name must be/],
   ])('refuses %s', (_, source, words) => {

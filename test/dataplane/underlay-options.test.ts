@@ -8,10 +8,41 @@ import { any, expectRefusal, type Options, site } from './refusal.js';
 describe('addUnderlay', () => {
   it.each<[string, Options, ErrorCode, RegExp]>([
     [
-      'the live type',
+      'the other type, with the options of this',
       { type: 'udp' },
-      'ERR_OVERLANE_UNSUPPORTED',
-      /underlay type 'udp' is for live traffic; this version has 'frame'/,
+      'ERR_OVERLANE_OPTION',
+      /unknown option 'mac' of addUnderlay/,
+    ],
+    [
+      'a prefix length too large',
+      { local: '10.0.0.1/33' },
+      'ERR_OVERLANE_OPTION',
+      /'local' of addUnderlay: .*from 0 to 32/,
+    ],
+    [
+      'a gateway without a prefix length',
+      { gateway: '192.168.77.9' },
+      'ERR_OVERLANE_OPTION',
+      /needs 'local' with a prefix length, as in '192.168.77.9\/24'/,
+    ],
+    [
+      'a gateway of the other IP version',
+      { local: '10.0.0.1/24', gateway: '2001:db8::1' },
+      'ERR_OVERLANE_OPTION',
+      /2001:db8::1 is IPv6, but 'local' is IPv4/,
+    ],
+    [
+      'a gateway elsewhere',
+      { local: '10.0.0.1/24', gateway: '10.0.1.1' },
+      'ERR_OVERLANE_OPTION',
+      /10.0.1.1 is not in 10.0.0.0\/24, the network of 'local'/,
+    ],
+    ['itself for a gateway', { local: '10.0.0.1/24', gateway: '10.0.0.1' }, 'ERR_OVERLANE_OPTION', /is 'local' itself/],
+    [
+      'a group for a gateway',
+      { local: '10.0.0.1/24', gateway: '239.0.0.1' },
+      'ERR_OVERLANE_OPTION',
+      /'gateway' of addUnderlay: 239.0.0.1 is a multicast/,
     ],
     [
       'a misspelt type',

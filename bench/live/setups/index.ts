@@ -1,0 +1,18 @@
+/** All setups, in the order of the report. */
+import type { Setup } from '../setup.js';
+import { kernelBridge, kernelVxlan } from './kernel.js';
+import { overlaneBridge, overlanePacket, overlaneUdp, overlaneXdp } from './overlane.js';
+import { nebula, wireguardGo } from './peers.js';
+import { veth } from './veth.js';
+
+export const SETUPS: readonly Setup[] = [
+  veth,
+  kernelVxlan,
+  overlaneUdp,
+  overlanePacket,
+  overlaneXdp,
+  wireguardGo,
+  nebula,
+  kernelBridge,
+  overlaneBridge,
+];

@@ -1,0 +1,149 @@
+// Ports and underlays of live traffic: from options to open descriptors, one port object a worker.
+#include "binding/convert.h"
+#include "binding/dataplane.h"
+#include "binding/error.h"
+#include "port/af_packet.h"
+#include "port/tap.h"
+#include "port/udp.h"
+#include "port/xdp.h"
+
+namespace overlane {
+
+namespace {
+
+using Ports = std::vector<std::unique_ptr<Port>>;
+
+std::string read_netns(const Napi::Object& o) {
+  return to_text(o.Get("netns"));
+}
+
+IpPrefix read_prefix(const Napi::Object& o) {
+  return {to_ip(o.Get("ip")), static_cast<uint8_t>(to_u32(o.Get("length")))};
+}
+
+LinkSettings read_link(const Napi::Object& o) {
+  LinkSettings link;
+  if (!o.Get("mac").IsNull()) link.mac = to_mac(o.Get("mac"));
+  link.mtu = to_u32(o.Get("mtu"));
+  if (const uint32_t size = to_u32(o.Get("gsoMaxSize"))) link.gso_max_size = size;
+  auto addresses = o.Get("addresses").As<Napi::Array>();
+  for (uint32_t i = 0; i < addresses.Length(); ++i) {
+    link.addresses.push_back(read_prefix(addresses.Get(i).As<Napi::Object>()));
+  }
+  auto routes = o.Get("routes").As<Napi::Array>();
+  for (uint32_t i = 0; i < routes.Length(); ++i) {
+    auto route = routes.Get(i).As<Napi::Object>();
+    Route& added = link.routes.emplace_back();
+    added.to = read_prefix(route.Get("to").As<Napi::Object>());
+    if (!route.Get("via").IsNull()) added.via = to_ip(route.Get("via"));
+  }
+  return link;
+}
+
+void check(Napi::Env env, const NetResult& result) {
+  if (!result) throw_error(env, result.code, result.message);
+}
+
+}  // namespace
+
+// Adds what was opened, and has its interface watched.
+Napi::Value DataplaneObject::opened(Info info, Ports ports, const LinkDetails& link, const std::string& interface,
+                                    const std::string& detail) {
+  Napi::Env env = info.Env();
+  const std::string netns = read_netns(info[0].As<Napi::Object>());
+  const uint16_t index = add_port(info, std::move(ports), link.mtu);
+  const NetResult watched = engine(info).watch_link(index, netns, interface);
+  if (!watched) {
+    engine(info).remove_port(index);
+    check(env, watched);
+  }
+  auto result = Napi::Object::New(env);
+  result.Set("port", Napi::Number::New(env, index));
+  result.Set("mtu", Napi::Number::New(env, link.mtu));
+  result.Set("mac", from_mac(env, link.mac));
+  result.Set("detail", detail);
+  return result;
+}
+
+// Ports that one worker receives from are dealt out in turn.
+uint32_t DataplaneObject::next_owner(Info info) {
+  return owners_++ % engine(info).worker_count();
+}
+
+Napi::Value DataplaneObject::add_tap_port(Info info) {
+  auto o = info[0].As<Napi::Object>();
+  TapPort::Options options;
+  options.netns = read_netns(o);
+  options.name = to_text(o.Get("interface"));
+  options.queues = to_u32(o.Get("queues"));
+  options.offload = to_bool(o.Get("offload"));
+  options.link = read_link(o);
+  Ports ports;
+  LinkDetails link;
+  check(info.Env(), TapPort::open(options, engine(info).worker_count(), next_owner(info), ports, link));
+  return opened(info, std::move(ports), link, options.name, "");
+}
+
+Napi::Value DataplaneObject::add_packet_port(Info info) {
+  auto o = info[0].As<Napi::Object>();
+  AfPacketPort::Options options;
+  options.netns = read_netns(o);
+  options.interface = to_text(o.Get("interface"));
+  options.promiscuous = to_bool(o.Get("promiscuous"));
+  options.offload = to_bool(o.Get("offload"));
+  options.ring_bytes = to_u32(o.Get("ringBytes"));
+  options.queues = engine(info).worker_count();
+  Ports ports;
+  LinkDetails link;
+  check(info.Env(), AfPacketPort::open(options, engine(info).worker_count(), 0, ports, link));
+  return opened(info, std::move(ports), link, options.interface, "");
+}
+
+Napi::Value DataplaneObject::add_xdp_port(Info info) {
+  auto o = info[0].As<Napi::Object>();
+  XdpPort::Options options;
+  options.netns = read_netns(o);
+  options.interface = to_text(o.Get("interface"));
+  options.frames = to_u32(o.Get("frames"));
+  const std::string copy = to_text(o.Get("mode"));
+  options.copy = copy == "copy" ? XdpCopy::always : copy == "zero-copy" ? XdpCopy::never : XdpCopy::automatic;
+  Ports ports;
+  LinkDetails link;
+  std::string mode;
+  check(info.Env(), open_xdp(options, engine(info).worker_count(), 0, ports, link, mode));
+  return opened(info, std::move(ports), link, options.interface, mode);
+}
+
+Napi::Value DataplaneObject::add_udp_underlay(Info info) {
+  Napi::Env env = info.Env();
+  auto o = info[0].As<Napi::Object>();
+  UdpPort::Options options;
+  options.netns = read_netns(o);
+  options.local = to_ip(o.Get("local"));
+  options.udp_port = to_u16(o.Get("udpPort"));
+  options.ttl = static_cast<uint8_t>(to_u32(o.Get("ttl")));
+  options.mtu = to_u32(o.Get("mtu"));
+  options.source_ports = to_u32(o.Get("sourcePorts"));
+  options.receive_buffer = to_u32(o.Get("receiveBuffer"));
+  options.send_buffer = to_u32(o.Get("sendBuffer"));
+  options.gso = options.gro = to_bool(o.Get("offload"));
+  Ports ports;
+  uint32_t mtu = 0;
+  check(env, open_udp(options, engine(info).worker_count(), ports, mtu));
+  const uint16_t index = add_port(info, std::move(ports), mtu);
+  UnderlayOptions underlay;
+  underlay.datagrams = true;
+  underlay.port = index;
+  underlay.udp_port = options.udp_port;
+  underlay.ttl = options.ttl;
+  underlay.mtu = mtu;
+  underlay.local = options.local;
+  const uint16_t added = change(info, [&](Dataplane& to) { return to.add_underlay(underlay); });
+  auto result = Napi::Object::New(env);
+  result.Set("underlay", Napi::Number::New(env, added));
+  result.Set("port", Napi::Number::New(env, index));
+  result.Set("mtu", Napi::Number::New(env, mtu));
+  return result;
+}
+
+}  // namespace overlane

@@ -1,0 +1,59 @@
+// The engine: the workers of one dataplane, seen from the control plane as one. Without workers it is in manual mode:
+// one dataplane, which the caller runs.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/worker.h"
+#include "net/link_monitor.h"
+
+namespace overlane {
+
+class Engine {
+ public:
+  // workers empty: manual mode. notify: called from any thread when there are events to be taken.
+  Engine(const DataplaneOptions& dataplane, const std::vector<WorkerOptions>& workers, std::function<void()> notify);
+  ~Engine();
+
+  bool manual() const { return manual_; }
+  bool running() const { return running_; }
+  uint32_t worker_count() const { return static_cast<uint32_t>(workers_.size()); }
+
+  NetResult start();
+  void stop();
+
+  // Does the same in every worker's dataplane, between bursts, and waits for it. All dataplanes go through the same
+  // changes in the same order, so indices agree. An exception of `work` is thrown here.
+  void change(const std::function<void(Dataplane&, uint32_t worker)>& work);
+  // The same in one worker only.
+  void ask(uint32_t worker, const std::function<void(Dataplane&)>& work);
+  // The configuration, which workers only read: for the thread that calls change().
+  Dataplane& plan() { return workers_.front()->dataplane(); }
+
+  // ports: one for each worker.
+  uint16_t add_port(std::vector<std::unique_ptr<Port>> ports, uint32_t mtu);
+  void remove_port(uint16_t port);
+  // Reports what becomes of the interface, as events and to the port.
+  NetResult watch_link(uint16_t port, const std::string& netns, const std::string& interface);
+
+  // The oldest events of every worker; false when there are none.
+  void take_events(const std::function<void(const Event&)>& visit);
+
+ private:
+  void do_in(uint32_t first, uint32_t count, const std::function<void(Dataplane&, uint32_t)>& work);
+  void link_changed(uint16_t port, const LinkInfo& link);
+
+  bool manual_;
+  bool running_ = false;
+  std::atomic<uint32_t> pending_{0};  // workers that have yet to do what change() waits for
+  std::function<void()> notify_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<NewsRing>> rings_;  // between any two workers, both ways
+  EventRing link_events_;
+  std::unique_ptr<LinkMonitor> monitor_;  // last: its thread posts to the workers
+};
+
+}  // namespace overlane

@@ -1,0 +1,83 @@
+#include "net/netns.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <thread>
+
+namespace overlane {
+
+namespace {
+
+constexpr char kNamed[] = "/run/netns/";
+
+NetResult missing(const std::string& path) {
+  std::string message = "no network namespace " + path;
+  if (path.rfind(kNamed, 0) == 0) {
+    message += ": create it with: ip netns add " + path.substr(sizeof kNamed - 1);
+  } else {
+    message += ": is its process or container still running?";
+  }
+  return {"ERR_OVERLANE_MISSING", message};
+}
+
+NetResult enter(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return missing(path);
+    return net_error(errno, "open the network namespace " + path, "CAP_SYS_ADMIN");
+  }
+  const int error = setns(fd, CLONE_NEWNET) == 0 ? 0 : errno;
+  close(fd);
+  if (error == 0) return {};
+  if (error == EINVAL) {
+    return {"ERR_OVERLANE_OPTION", path + " is no network namespace: give a path like /run/netns/c1 or /proc/7/ns/net"};
+  }
+  return net_error(error, "enter the network namespace " + path, "CAP_SYS_ADMIN");
+}
+
+}  // namespace
+
+NetResult in_namespace(const std::string& path, const std::function<NetResult()>& work) {
+  if (path.empty()) return work();
+  NetResult result;
+  try {
+    std::exception_ptr thrown;
+    std::thread([&] {
+      try {
+        result = enter(path);
+        if (result) result = work();
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+    }).join();
+    if (thrown) std::rethrow_exception(thrown);
+  } catch (const std::exception& e) {
+    return {"ERR_OVERLANE_SYSTEM", "cannot work in the network namespace " + path + ": " + e.what()};
+  }
+  return result;
+}
+
+NetResult net_error(int error, const std::string& what, const char* capability) {
+  const std::string message = "cannot " + what + ": " + std::strerror(error);
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      if (capability == nullptr) return {"ERR_OVERLANE_PERMISSION", message};
+      return {"ERR_OVERLANE_PERMISSION", message + "; this needs " + capability + " (run as root, or grant it)"};
+    case ENOENT:
+    case ENODEV:
+      return {"ERR_OVERLANE_MISSING", message};
+    case EEXIST:
+    case EBUSY:
+      return {"ERR_OVERLANE_BUSY", message};
+    default:
+      return {"ERR_OVERLANE_SYSTEM", message};
+  }
+}
+
+}  // namespace overlane

@@ -1,0 +1,258 @@
+#include "port/tap.h"
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "offload/merge.h"
+#include "stage/parse.h"
+#include "wire/checksum.h"
+#include "wire/ipv4.h"
+
+namespace overlane {
+
+namespace {
+
+constexpr uint32_t kHeader = sizeof(VirtioHeader);
+constexpr uint32_t kTcpChecksum = 16;  // offsets in the TCP and UDP header
+constexpr uint32_t kUdpChecksum = 6;
+constexpr uint32_t kTcpFlags = 13;
+constexpr uint8_t kCwr = 0x80;
+
+// Where the checksum lies in the transport header; 0: parse found no whole TCP or UDP header.
+uint32_t checksum_offset(const Headers& h) {
+  if (h.status != ParseStatus::ok || h.payload == 0 || (h.flags & kFragment)) return 0;
+  if (h.protocol == ip_protocol::kTcp) return kTcpChecksum;
+  return h.protocol == ip_protocol::kUdp ? kUdpChecksum : 0;
+}
+
+// 0: not one that this port takes.
+uint8_t gso_type_of(const Headers& h, uint8_t offloads) {
+  if (h.protocol == ip_protocol::kUdp) return offloads & kTakesUso ? virtio::kGsoUdp : 0;
+  return h.ip_version == 4 ? virtio::kGsoTcp4 : virtio::kGsoTcp6;
+}
+
+bool gso_fits(uint8_t gso_type, const Headers& h) {
+  const uint8_t type = gso_type & static_cast<uint8_t>(~virtio::kGsoEcn);
+  if (type == virtio::kGsoUdp) return h.protocol == ip_protocol::kUdp;
+  if (h.protocol != ip_protocol::kTcp) return false;
+  return type == (h.ip_version == 4 ? virtio::kGsoTcp4 : virtio::kGsoTcp6);
+}
+
+// Finishes a checksum that kPartialChecksum cannot describe: of an inner header, or of another protocol.
+bool complete(const VirtioHeader& header, uint8_t* frame, uint32_t length) {
+  const uint32_t start = header.checksum_start;
+  const uint32_t field = start + header.checksum_offset;
+  if (field + 2 > length) return false;
+  const auto checksum = static_cast<uint16_t>(~checksum_fold(checksum_add(frame + start, length - start)));
+  store<uint16_t>(frame + field, checksum == 0 ? 0xffff : checksum);  // 0 means "none" in UDP
+  return true;
+}
+
+// The header for a frame as `packet` says. False: no TCP or UDP, or a super-frame that the kernel does not take.
+bool describe(const Packet& packet, uint8_t offloads, VirtioHeader& header) {
+  header = {};
+  if (OVERLANE_LIKELY(packet.segment == 0 && !(packet.flags & kPartialChecksum))) return true;
+  const Headers& h = packet.headers;
+  const uint32_t offset = checksum_offset(h);
+  if (offset == 0) return false;
+  header.flags = virtio::kNeedsChecksum;
+  header.checksum_start = h.l4;
+  header.checksum_offset = static_cast<uint16_t>(offset);
+  if (packet.segment == 0) return true;
+  header.gso_type = gso_type_of(h, offloads);
+  if (header.gso_type == 0) return false;
+  if (h.protocol == ip_protocol::kTcp && (packet.data[h.l4 + kTcpFlags] & kCwr)) header.gso_type |= virtio::kGsoEcn;
+  header.header_length = h.payload;
+  header.gso_size = packet.segment;
+  return true;
+}
+
+}  // namespace
+
+TapPort::~TapPort() {
+  close(fd_);
+}
+
+// Takes up what the kernel left to us. nullptr: dropped.
+Packet* TapPort::accept(Packet* packet, uint32_t length, CounterRow& row) {
+  const auto header = load<VirtioHeader>(packet->data - kHeader);
+  packet->length = length;
+  if (header.gso_type == virtio::kGsoNone && !(header.flags & virtio::kNeedsChecksum)) return packet;
+  const Headers headers = parse_frame(packet->data, length);
+  const uint32_t offset = checksum_offset(headers);
+  const bool outermost = (header.flags & virtio::kNeedsChecksum) && offset != 0 &&
+                         header.checksum_start == headers.l4 && header.checksum_offset == offset;
+  bool fine = outermost;
+  if (header.gso_type != virtio::kGsoNone) {
+    fine = outermost && header.gso_size != 0 && gso_fits(header.gso_type, headers);
+    packet->segment = header.gso_size;
+  }
+  if (OVERLANE_LIKELY(fine)) {
+    packet->flags = kPartialChecksum;
+    return packet;
+  }
+  if (header.gso_type == virtio::kGsoNone && complete(header, packet->data, length)) return packet;
+  row.add(Counter::rx_packets);
+  row.add(Counter::rx_bytes, length);
+  row.add(Counter::drop_offload);
+  release(packet);
+  return nullptr;
+}
+
+uint32_t TapPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pools& pools, CounterRow& row) {
+  if (!listens()) return 0;
+  uint32_t count = 0;
+  for (uint32_t turns = 0; turns < max; ++turns) {
+    Packet* packet = pools.take(Pools::kLargeRoom);
+    if (OVERLANE_UNLIKELY(packet == nullptr)) {
+      row.add(Counter::rx_pool_empty);
+      break;
+    }
+    const ssize_t n = read(fd_, packet->data - kHeader, kHeader + Pools::kLargeRoom);
+    if (n < static_cast<ssize_t>(kHeader)) {
+      release(packet);
+      if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        fail(errno, "read");
+        stop(now);
+      }
+      break;
+    }
+    packet = accept(packet, static_cast<uint32_t>(n) - kHeader, row);
+    if (OVERLANE_UNLIKELY(packet == nullptr)) continue;
+    packet->time = now;
+    packets[count++] = packet;
+  }
+  return count;
+}
+
+// What a failed write counts as.
+Counter TapPort::cause(int error, const VirtioHeader& header, Nanos now) {
+  switch (error) {
+    case EIO:  // the interface is down
+      return Counter::drop_link_down;
+    case EBADFD:  // it was deleted
+      fail(error, "write to");
+      stop(now);
+      return Counter::drop_link_down;
+    case EAGAIN:
+    case ENOBUFS:
+    case ENOMEM:
+      return Counter::drop_port_full;
+    case EINVAL:
+      if (header.flags != 0) return Counter::drop_offload;
+      break;
+    default:
+      break;
+  }
+  fail(error, "write to");
+  return Counter::drop_port_error;
+}
+
+void TapPort::send_one(Packet* packet, CounterRow& row) {
+  VirtioHeader header;
+  if (OVERLANE_UNLIKELY(!describe(*packet, offloads_, header))) return lose(packet, Counter::drop_offload, row);
+  ssize_t written;
+  if (OVERLANE_LIKELY(packet->headroom() >= kHeader)) {
+    store(packet->data - kHeader, header);
+    written = write(fd_, packet->data - kHeader, kHeader + packet->length);
+  } else {
+    const iovec parts[] = {{&header, kHeader}, {packet->data, packet->length}};
+    written = writev(fd_, parts, 2);
+  }
+  if (OVERLANE_UNLIKELY(written < 0)) return lose(packet, cause(errno, header, packet->time), row);
+  release(packet);
+}
+
+// Sends as many of the first packets as make one super-frame, and says how many; 0: not even two.
+uint32_t TapPort::send_merged(Packet** packets, uint32_t count, CounterRow& row) {
+  Packet* first = packets[0];
+  Merger merger;
+  if (first->headers.protocol == ip_protocol::kUdp && !(offloads_ & kTakesUso)) return 0;
+  if (!first->is_ordinary() || !merger.begin(first->data, first->length, first->headers)) return 0;
+  uint64_t bytes = first->length;
+  uint32_t taken = 1;
+  for (; taken < count; ++taken) {
+    const Packet& next = *packets[taken];
+    if (!packets[taken]->is_ordinary() || !merger.add(next.data, next.length, next.headers)) break;
+    bytes += next.length;
+  }
+  if (taken == 1) return 0;
+  VirtioHeader header;
+  iovec parts[kMaxBurst + 1];
+  merger.finish(first->data);
+  first->segment = merger.segment();
+  describe(*first, offloads_, header);
+  parts[0] = {&header, kHeader};
+  parts[1] = {first->data, first->headers.end};
+  for (uint32_t i = 1; i < taken; ++i) {
+    const Headers& h = packets[i]->headers;
+    parts[i + 1] = {packets[i]->data + h.payload, h.end - h.payload};
+  }
+  const bool sent = writev(fd_, parts, static_cast<int>(taken + 1)) >= 0;
+  if (OVERLANE_LIKELY(sent)) {
+    sent_with(taken - 1, bytes - merger.header() - merger.payload(), row);
+    for (uint32_t i = 0; i < taken; ++i) release(packets[i]);
+    return taken;
+  }
+  const Counter reason = cause(errno, header, first->time);
+  for (uint32_t i = 0; i < taken; ++i) lose(packets[i], reason, row);
+  return taken;
+}
+
+uint32_t TapPort::transmit(Packet** packets, uint32_t count, CounterRow& row) {
+  for (uint32_t i = 0; i < count;) {
+    if (OVERLANE_UNLIKELY(down_ || failed_)) {
+      lose(packets[i++], Counter::drop_link_down, row);
+      continue;
+    }
+    if (i + 1 < count && (offloads_ & kTakesTso)) {
+      if (const uint32_t taken = send_merged(packets + i, count - i, row); taken != 0) {
+        i += taken;
+        continue;
+      }
+    }
+    send_one(packets[i++], row);
+  }
+  return count;
+}
+
+std::vector<Port::Descriptor> TapPort::descriptors() const {
+  if (!listens()) return {};
+  return {{fd_, true}};
+}
+
+// Only an error condition leads here: the interface was deleted.
+void TapPort::attend(int, Nanos now) {
+  if (failed_) return;
+  fail(EBADFD, "use");
+  stop(now);
+}
+
+void TapPort::link_changed(const LinkInfo& link) {
+  down_ = link.state != LinkState::up;
+  if (link.state != LinkState::gone) return;
+  fail(ENODEV, "use");
+  failed_ = true;  // for good: an interface of the same name made anew is not ours
+}
+
+void TapPort::fail(int error, const char* doing) {
+  if (!error_.empty()) return;
+  const bool gone = error == EBADFD || error == ENODEV;
+  error_code_ = gone ? "ERR_OVERLANE_MISSING" : "ERR_OVERLANE_SYSTEM";
+  error_ = gone ? "the TAP was deleted: remove this port and add it again"
+                : std::string("cannot ") + doing + " the TAP: " + std::strerror(error);
+}
+
+void TapPort::stop(Nanos now) {
+  failed_ = true;
+  Event event;
+  event.kind = EventKind::failure;
+  event.port = index_;
+  event.time = now;
+  if (events_ != nullptr) events_->push(event);
+}
+
+}  // namespace overlane

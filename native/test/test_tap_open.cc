@@ -1,0 +1,258 @@
+// Making TAPs: what the kernel then shows, names that are taken, privileges, deletion under our feet.
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "port/tap.h"
+#include "stage/parse.h"
+#include "test/check.h"
+#include "test/frames.h"
+#include "test/root.h"
+
+namespace overlane {
+namespace {
+
+using test::Namespace;
+
+std::string code_of(const NetResult& result) {
+  return result.code == nullptr ? "" : result.code;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TapPort::Options options_for(const Namespace& space) {
+  TapPort::Options options;
+  options.netns = space.path();
+  options.name = "eth0";
+  return options;
+}
+
+struct Tap {
+  std::vector<std::unique_ptr<Port>> ports;
+  LinkDetails link;
+  NetResult result;
+  explicit Tap(const TapPort::Options& options, uint32_t workers = 1, uint32_t owner = 0) {
+    result = TapPort::open(options, workers, owner, ports, link);
+  }
+};
+
+Packet* packet_of(Pools& pools, const test::Bytes& frame) {
+  Packet* packet = pools.take(static_cast<uint32_t>(frame.size()));
+  std::copy(frame.begin(), frame.end(), packet->data);
+  packet->length = static_cast<uint32_t>(frame.size());
+  packet->time = 0;
+  packet->headers = parse_frame(packet->data, packet->length);
+  return packet;
+}
+
+TEST("tap: the interface is as told, and gone with its ports") {
+  if (!test::have_root("tap: the interface is as told, and gone with its ports")) return;
+  Namespace space("tap-t");
+  TapPort::Options options = options_for(space);
+  options.link.mac = load_mac(test::mac(2).data());
+  options.link.mtu = 1450;
+  const uint8_t own[] = {10, 99, 0, 2};
+  const uint8_t via[] = {10, 99, 0, 1};
+  const auto own6 = test::hex("fd00 0099 0000 0000 0000 0000 0000 0002");
+  options.link.addresses = {{IpAddress::v4(own), 24}, {IpAddress::v6(own6.data()), 64}};
+  options.link.routes = {{{}, IpAddress::v4(via)}};
+  {
+    Tap tap(options);
+    CHECK_EQ(tap.result.message, "");
+    CHECK_EQ(tap.ports.size(), 1u);
+    CHECK_EQ(tap.link.mtu, 1450u);
+    CHECK(tap.link.up);
+    const std::string link = space.output("ip -j -d link show eth0");
+    for (const char* part : {"\"address\":\"02:42:0a:00:00:02\"", "\"mtu\":1450", "\"info_kind\":\"tun\"",
+                             "\"type\":\"tap\"", "\"vnet_hdr\":true", "\"persist\":false", "\"LOWER_UP\""}) {
+      CHECK(contains(link, part));
+    }
+    const std::string addresses = space.output("ip -j address show eth0");
+    CHECK(contains(addresses, "\"local\":\"10.99.0.2\",\"prefixlen\":24"));
+    CHECK(contains(addresses, "\"local\":\"fd00:99::2\",\"prefixlen\":64"));
+    CHECK(contains(space.output("ip -j route"), "\"dst\":\"default\",\"gateway\":\"10.99.0.1\""));
+    CHECK(test::run("ip link show eth0 2>/dev/null | grep -q 02:42:0a:00:00:02") != 0);  // not in our own namespace
+  }
+  CHECK(space.ip("link show eth0 2>/dev/null") != 0);
+}
+
+TEST("tap: a step that fails leaves nothing behind") {
+  if (!test::have_root("tap: a step that fails leaves nothing behind")) return;
+  Namespace space("tap-u");
+  TapPort::Options options = options_for(space);
+  options.link.mtu = 65522;
+  Tap tap(options);
+  CHECK_EQ(code_of(tap.result), "ERR_OVERLANE_SYSTEM");
+  CHECK(contains(tap.result.message, "set the MTU 65522 of eth0"));
+  CHECK(tap.ports.empty());
+  CHECK(space.ip("link show eth0 2>/dev/null") != 0);
+  options.netns = "/run/netns/tap-none";
+  CHECK_EQ(code_of(Tap(options).result), "ERR_OVERLANE_MISSING");
+  options = options_for(space);
+  options.name = "tap%d";
+  CHECK_EQ(code_of(Tap(options).result), "ERR_OVERLANE_OPTION");
+  options = options_for(space);
+  options.queues = 2;
+  CHECK_EQ(code_of(Tap(options, 3).result), "ERR_OVERLANE_OPTION");
+}
+
+TEST("tap: a name that is taken is an error, a persistent TAP that nobody has open is used") {
+  if (!test::have_root("tap: a name that is taken is an error")) return;
+  Namespace space("tap-v");
+  const TapPort::Options options = options_for(space);
+  CHECK_EQ(space.ip("link add eth0 type veth peer name eth1"), 0);
+  const NetResult veth = Tap(options).result;
+  CHECK_EQ(code_of(veth), "ERR_OVERLANE_BUSY");
+  CHECK(contains(veth.message, "by an interface that is a veth"));
+  CHECK_EQ(space.ip("link del eth0 && ip -n " + space.name() + " tuntap add eth0 mode tun"), 0);
+  CHECK_EQ(code_of(Tap(options).result), "ERR_OVERLANE_BUSY");
+  CHECK_EQ(space.ip("link del eth0"), 0);
+  {
+    Tap first(options);
+    CHECK_EQ(first.result.message, "");
+    CHECK_EQ(code_of(Tap(options).result), "ERR_OVERLANE_BUSY");
+  }
+  for (uint32_t queues : {1, 2}) {
+    const std::string multi = queues == 2 ? " multi_queue" : "";
+    CHECK_EQ(space.ip("tuntap add eth0 mode tap" + multi), 0);
+    TapPort::Options fitting = options;
+    fitting.queues = queues;
+    TapPort::Options other = options;
+    other.queues = 3 - queues;
+    CHECK_EQ(code_of(Tap(other, other.queues).result), "ERR_OVERLANE_BUSY");
+    {
+      Tap tap(fitting, queues);
+      CHECK_EQ(tap.result.message, "");
+      CHECK_EQ(code_of(Tap(fitting, queues).result), "ERR_OVERLANE_BUSY");
+    }
+    CHECK_EQ(space.ip("link show eth0 >/dev/null"), 0);
+    CHECK_EQ(space.ip("link del eth0"), 0);
+  }
+}
+
+// Opens a TAP in a process without the capability; the code.
+std::string without(int capability, const TapPort::Options& options) {
+  int ends[2];
+  CHECK_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    syscall(SYS_capget, &header, data);
+    for (auto* set : {&data[0].effective, &data[0].permitted}) *set &= ~(1u << capability);
+    syscall(SYS_capset, &header, data);
+    const NetResult result = Tap(options).result;
+    const std::string text = code_of(result) + " " + result.message;
+    _exit(write(ends[1], text.data(), text.size()) < 0);
+  }
+  close(ends[1]);
+  char text[512];
+  const ssize_t n = read(ends[0], text, sizeof text);
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  return {text, n > 0 ? static_cast<size_t>(n) : 0};
+}
+
+TEST("tap: a missing capability is named") {
+  if (!test::have_root("tap: a missing capability is named")) return;
+  Namespace space("tap-w");
+  const std::string make = without(CAP_NET_ADMIN, options_for(space));
+  CHECK(contains(make, "ERR_OVERLANE_PERMISSION cannot make the TAP eth0"));
+  CHECK(contains(make, "this needs CAP_NET_ADMIN"));
+  const std::string enter = without(CAP_SYS_ADMIN, options_for(space));
+  CHECK(contains(enter, "ERR_OVERLANE_PERMISSION cannot enter the network namespace"));
+  CHECK(contains(enter, "this needs CAP_SYS_ADMIN"));
+  CHECK_EQ(without(CAP_CHOWN, options_for(space)), " ");
+}
+
+TEST("tap: one queue for two workers, and one for each") {
+  if (!test::have_root("tap: one queue for two workers, and one for each")) return;
+  Namespace space("tap-x");
+  TapPort::Options options = options_for(space);
+  Pools pools(16, 4);
+  CounterRow row;
+  {
+    Tap tap(options, 2, 1);
+    CHECK_EQ(tap.result.message, "");
+    CHECK_EQ(tap.ports.size(), 2u);
+    if (tap.ports.size() != 2) return;
+    CHECK(tap.ports[0]->descriptors().empty() && tap.ports[0]->next_due() == kNever);
+    CHECK_EQ(tap.ports[1]->descriptors().size(), 1u);
+    CHECK(tap.ports[1]->next_due() == Port::kNow);
+    Packet* packet = packet_of(pools, test::arp_request(3, 2));
+    CHECK_EQ(tap.ports[0]->transmit(&packet, 1, row), 1u);
+    tap.ports.erase(tap.ports.begin() + 1);
+    CHECK_EQ(space.ip("link show eth0 >/dev/null"), 0);  // as long as there is any
+    CHECK(contains(space.output("ip -j -s link show eth0"), "\"rx\":{\"bytes\":42,\"packets\":1,"));
+  }
+  options.queues = 2;
+  Tap tap(options, 2);
+  CHECK_EQ(tap.result.message, "");
+  for (const auto& port : tap.ports) CHECK_EQ(port->descriptors().size(), 1u);
+  CHECK(contains(space.output("ip -j -d link show eth0"), "\"multi_queue\":true,\"numqueues\":2"));
+  CHECK_EQ(row.get(Counter::drop_link_down) + row.get(Counter::drop_port_error), 0u);
+}
+
+TEST("tap: an interface that is down, deleted, or said to be") {
+  if (!test::have_root("tap: an interface that is down, deleted, or said to be")) return;
+  Namespace space("tap-y");
+  Tap tap(options_for(space));
+  CHECK_EQ(tap.result.message, "");
+  if (!tap.result) return;
+  Port& port = *tap.ports[0];
+  EventRing events;
+  port.report_to(&events, 7);
+  Pools pools(16, 4);
+  CounterRow row;
+  const auto send = [&] {
+    Packet* packets[2] = {packet_of(pools, test::arp_request(3, 2)), packet_of(pools, test::arp_request(3, 2))};
+    CHECK_EQ(port.transmit(packets, 2, row), 2u);
+    return row.get(Counter::drop_link_down);
+  };
+  CHECK_EQ(send(), 0u);
+  CHECK_EQ(space.ip("link set eth0 down"), 0);
+  CHECK_EQ(send(), 2u);
+  CHECK_EQ(space.ip("link set eth0 up"), 0);
+  CHECK_EQ(send(), 2u);
+  port.link_changed({LinkState::down, tap.link.index, 1500});
+  CHECK_EQ(send(), 4u);
+  port.link_changed({LinkState::up, tap.link.index, 1500});
+  CHECK_EQ(send(), 4u);
+  CHECK_EQ(port.error(), "");
+
+  const int fd = port.descriptors().at(0).fd;
+  CHECK_EQ(space.ip("link del eth0"), 0);
+  pollfd wait{fd, POLLIN, 0};
+  CHECK_EQ(poll(&wait, 1, 2000), 1);
+  CHECK(wait.revents & POLLERR);
+  Packet* packets[4];
+  for (int i = 0; i < 3; ++i) CHECK_EQ(port.receive(packets, 4, 5, 5, pools, row), 0u);
+  port.attend(fd, 6);
+  CHECK(contains(port.error(), "was deleted"));
+  CHECK_EQ(std::string(port.error_name()), "ERR_OVERLANE_MISSING");
+  CHECK(port.descriptors().empty());
+  CHECK(port.next_due() == kNever);
+  CHECK_EQ(send(), 6u);
+  Event event;
+  CHECK(events.pop(event) && event.kind == EventKind::failure && event.port == 7 && event.time == 5);
+  CHECK(!events.pop(event));  // once
+
+  Tap again(options_for(space));  // whoever writes first finds out as well
+  CHECK_EQ(again.result.message, "");
+  CHECK_EQ(space.ip("link del eth0"), 0);
+  Packet* packet = packet_of(pools, test::arp_request(3, 2));
+  CHECK_EQ(again.ports.at(0)->transmit(&packet, 1, row), 1u);
+  CHECK_EQ(row.get(Counter::drop_link_down), 7u);
+  CHECK(contains(again.ports[0]->error(), "was deleted"));
+  CHECK(again.ports[0]->descriptors().empty());
+  CHECK_EQ(pools.small().available(), pools.small().size());
+  CHECK_EQ(pools.large().available(), pools.large().size());
+}
+
+}  // namespace
+}  // namespace overlane

@@ -1,0 +1,68 @@
+/** What `overlane run` says at the end: tables, or one JSON object. */
+import { type Counters, describeCounters } from '../dataplane/counters.js';
+import type { OverlaneError } from '../errors.js';
+import { formatCount, formatTable, paint } from './terminal.js';
+
+/** How a run ended. */
+export interface Outcome {
+  live: boolean;
+  /** What stopped it: an offline run early, a live one as it should be. */
+  signal: string | null;
+  /** Ports that failed, each once; the others went on. */
+  errors: OverlaneError[];
+}
+
+export function toJson(counters: Counters, { live, signal, errors }: Outcome): string {
+  const result = {
+    complete: (live || signal === null) && errors.length === 0,
+    ...counters,
+    errors: errors.map(({ code, message }) => ({ code, message })),
+  };
+  // Counters stay below 2^53 for centuries of packets.
+  return JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
+}
+
+export function toText(counters: Counters, outcome: Outcome): string {
+  return [portTable(counters), ...stageTable(counters), ...dropTable(counters), accountingLine(counters, outcome)].join(
+    '\n\n',
+  );
+}
+
+const right = (title: string) => ({ title, align: 'right' as const });
+
+function portTable({ ports }: Counters): string {
+  const rows = Object.entries(ports).map(([name, values]) => [
+    name,
+    ...[values.rx_packets, values.rx_bytes, values.tx_packets, values.tx_bytes].map(formatCount),
+  ]);
+  return formatTable(['port', right('rx packets'), right('rx bytes'), right('tx packets'), right('tx bytes')], rows);
+}
+
+/** What the stages did, as far as they did anything. */
+function stageTable({ total }: Counters): string[] {
+  const known = describeCounters().filter(
+    ({ kind, name }) => (kind === 'stage' || kind === 'event') && total[name] !== 0n,
+  );
+  const rows = known.map(({ name, about }) => [name, formatCount(total[name] ?? 0n), about]);
+  return rows.length === 0 ? [] : [formatTable(['counter', right('count'), 'meaning'], rows)];
+}
+
+function dropTable({ drops }: Counters): string[] {
+  const about = new Map(describeCounters().map((counter) => [counter.name, counter.about]));
+  const rows = Object.entries(drops).map(([name, count]) => [name, formatCount(count), about.get(name) ?? '']);
+  return rows.length === 0 ? [] : [formatTable(['dropped', right('packets'), 'why'], rows)];
+}
+
+/** The parts of the sum that need super-frames are left out where there are none. */
+function accountingLine(counters: Counters, { live, signal }: Outcome): string {
+  const { received, cloned, segmented, transmitted, consumed, coalesced, dropped, balanced } = counters;
+  const optional = (word: string, count: bigint) => (count === 0n ? '' : ` + ${word} ${formatCount(count)}`);
+  const came = `received ${formatCount(received)} + cloned ${formatCount(cloned)}${optional('segmented', segmented)}`;
+  const went =
+    `transmitted ${formatCount(transmitted)} + consumed ${formatCount(consumed)}` +
+    `${optional('coalesced', coalesced)} + dropped ${formatCount(dropped)}`;
+  const verdict = balanced
+    ? paint('green', 'every packet is accounted for')
+    : paint('red', 'the sum does not hold: please report this');
+  return `${came} = ${went}: ${verdict}${signal === null || live ? '' : ` (stopped by ${signal})`}`;
+}

@@ -1,0 +1,138 @@
+/** What a dataplane tells its listeners, and how it is told: in batches, each kind as one event. */
+import type { EventEmitter } from 'node:events';
+import { formatIp } from '../address.js';
+import type { ErrorCode } from '../errors.js';
+import type { NativeEvent } from '../native.js';
+import { family } from './addresses.js';
+import { taggedVlan } from './bridge-entries.js';
+import { MAX_MTU } from './mtu.js';
+import type { Port } from './port.js';
+import type { State } from './state.js';
+import type { UdpUnderlay, Underlay } from './underlay.js';
+
+/** Somebody asked, by ARP or ND, for an address that no neighbor is known to have. */
+export interface Miss {
+  /** Name of the bridge. */
+  bridge: string;
+  /** Name of the port, or `udp` underlay, that the request came in on. */
+  port: string;
+  /** 802.1Q VLAN, or null for the untagged network. */
+  vlan: number | null;
+  /** The address asked for. */
+  ip: string;
+  /** Nanoseconds on the dataplane's clock. */
+  timestamp: bigint;
+}
+
+/** The path to a VTEP carries less than the underlay's MTU: a router said so, or the kernel found out. */
+export interface PathMtu {
+  /** Name of the underlay. */
+  underlay: string;
+  /** IP of the VTEP. */
+  peer: string;
+  /** Bytes of the largest outer IP packet that arrives there. */
+  mtu: number;
+}
+
+/** The interface behind a live port has changed. */
+export interface LinkChange {
+  /** Name of the port, or `udp` underlay. */
+  port: string;
+  /** `up`; `down`: set down, or without a carrier; `gone`: removed, or moved to another namespace. */
+  state: 'up' | 'down' | 'gone';
+  /** Bytes of the largest IP packet now. */
+  mtu: number;
+}
+
+/** A port has failed: what is sent there is dropped, as `drop_port_error`, and nothing is received. */
+export interface PortFailure {
+  /** Name of the port, or `udp` underlay. */
+  port: string;
+  code: ErrorCode;
+  message: string;
+}
+
+/**
+ * Events of a dataplane, each with its arguments. Listeners are called when the workers have something to tell, in manual mode at the
+ * end of `run()`; each gets all that happened since, in order. What a slow listener loses is counted in `miss_lost` and `event_lost`.
+ */
+export interface DataplaneEvents {
+  /** Addresses that nobody is known to have. Answer with `addPeer()` or `addNeighbor()`. */
+  miss: [misses: Miss[]];
+  /** VTEPs whose path carries less than was thought. Lower the MTU of the stations behind, or that of the network. */
+  mtu: [paths: PathMtu[]];
+  /** Interfaces that went up, down or away, or have another MTU. */
+  link: [links: LinkChange[]];
+  /** Ports that failed. */
+  failure: [failures: PortFailure[]];
+}
+
+type Batches = { [K in keyof DataplaneEvents]: DataplaneEvents[K][0] };
+
+/** Takes what happened from the native side, in readable form. What is about ports that are no more is left out. */
+export function takeEvents(state: State): Batches {
+  const batches: Batches = { link: [], failure: [], mtu: [], miss: [] };
+  const rows = new Map(state.rows().map(({ row, owner }) => [row, owner]));
+  for (const event of state.native.events()) {
+    const owner = rows.get(event.port);
+    if (event.kind === 'miss') batches.miss.push(readMiss(state, event, owner?.name ?? ''));
+    else if (owner !== undefined) readOther(state, event, owner, batches);
+  }
+  return batches;
+}
+
+function readMiss(state: State, event: NativeEvent, port: string): Miss {
+  return {
+    bridge: state.bridges.at(event.bridge)?.name ?? '',
+    port,
+    vlan: taggedVlan(event.vlan),
+    ip: formatIp(event.ip),
+    timestamp: event.timestamp,
+  };
+}
+
+function readOther(state: State, event: NativeEvent, owner: Port | UdpUnderlay, batches: Batches): void {
+  const port = owner.name;
+  const mtu = Math.min(event.value, MAX_MTU);
+  if (event.kind === 'mtu') {
+    const peer = formatIp(event.ip);
+    for (const underlay of state.underlays.byName.values()) {
+      if (rowOf(underlay) !== event.port || underlay.family !== family(event.ip)) continue;
+      batches.mtu.push({ underlay: underlay.name, peer, mtu });
+    }
+    return;
+  }
+  if (event.kind === 'link') {
+    if (event.state !== 'gone') owner.linkChanged(mtu);
+    batches.link.push({ port, state: event.state, mtu });
+    return;
+  }
+  const failure = state.native.portError(event.port);
+  if (failure !== null) batches.failure.push({ port, ...failure });
+}
+
+function rowOf(underlay: Underlay): number {
+  return underlay.type === 'udp' ? underlay.row : underlay.port.index;
+}
+
+/**
+ * Calls the listeners of every kind that has something, causes first.
+ *
+ * @returns what listeners threw, in order: one of them does not keep the others from their batch.
+ */
+export function emitAll(emitter: EventEmitter<DataplaneEvents>, batches: Batches): unknown[] {
+  const { link, failure, mtu, miss } = batches;
+  const thrown: unknown[] = [];
+  const attempt = (emit: () => void) => {
+    try {
+      emit();
+    } catch (error) {
+      thrown.push(error);
+    }
+  };
+  if (link.length > 0) attempt(() => emitter.emit('link', link));
+  if (failure.length > 0) attempt(() => emitter.emit('failure', failure));
+  if (mtu.length > 0) attempt(() => emitter.emit('mtu', mtu));
+  if (miss.length > 0) attempt(() => emitter.emit('miss', miss));
+  return thrown;
+}

@@ -1,0 +1,75 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { chooseLive, runLive } from '../../bench/live/main.js';
+import { listNamespaces, prefixOf, sweep } from '../../bench/live/names.js';
+import { hasTool } from '../peers.js';
+
+const never = new AbortController().signal;
+const tools = ['ip', 'bridge', 'ping', 'iperf3', 'g++'];
+const able = process.getuid?.() === 0 && tools.every(hasTool);
+const NEEDS = '(needs root and apt-get install iproute2 iputils-ping iperf3 g++)';
+
+const options = { rounds: 1, seconds: 1, quick: true, peers: false };
+const cells = chooseLive(options).filter(({ setup }) => ['bare veth', 'kernel vxlan'].includes(setup.name));
+
+/** Namespaces and directories of this process's runs. */
+function left(): string[] {
+  return [...listNamespaces(), ...readdirSync(tmpdir())].filter((name) => name.startsWith(prefixOf(process.pid)));
+}
+
+describe.skipIf(!able)(`live traffic ${NEEDS}`, () => {
+  it('measures the kernel, and leaves nothing behind', { timeout: 60_000 }, async () => {
+    const outcome = await runLive(options, never, () => {}, cells);
+    expect(outcome.setups).toMatchObject([
+      { name: 'bare veth', absent: null, failure: null },
+      { name: 'kernel vxlan', absent: null, failure: null },
+    ]);
+    expect(outcome.rows).toHaveLength(cells.length);
+    for (const row of outcome.rows) {
+      expect(row).toMatchObject({ absent: null, failure: null });
+      expect(row.figures[row.main]!.median).toBeGreaterThan(0);
+    }
+    const udp = outcome.rows.find(({ gauge, setup }) => gauge === 'udp' && setup === 'kernel vxlan')!;
+    expect(udp.figures.loss_percent!.max).toBeLessThan(0.1);
+    const tcp = outcome.rows.find(({ gauge }) => gauge === 'tcp')!;
+    expect(tcp.figures.cpu_ms_per_gbit!.median).toBeGreaterThan(0);
+    expect(outcome.generator!.sendmmsg).toBeGreaterThan(1000);
+    expect(left()).toEqual([]);
+  });
+
+  it('leaves nothing behind when it is interrupted', { timeout: 30_000 }, async () => {
+    const stop = new AbortController();
+    let seen = 0;
+    const run = runLive(
+      { ...options, seconds: 20 },
+      stop.signal,
+      ({ name }) => {
+        if (!name.startsWith('tcp')) return;
+        seen = left().length;
+        setTimeout(() => stop.abort(), 500);
+      },
+      cells,
+    );
+    expect(await run).toMatchObject({ interrupted: true });
+    expect(seen).toBeGreaterThan(0);
+    expect(left()).toEqual([]);
+  });
+
+  it('sweeps up after a run that was killed, not after one that lives', async () => {
+    const child = spawn('sleep', ['60']);
+    const gone = spawn('true');
+    await new Promise((resolve) => gone.on('close', resolve));
+    const [dead, alive] = [`${prefixOf(gone.pid!)}veth-c1`, `${prefixOf(child.pid!)}veth-c1`];
+    try {
+      for (const name of [dead, alive]) execFileSync('ip', ['netns', 'add', name]);
+      expect(await sweep(never)).toContain(dead);
+      expect(listNamespaces()).toContain(alive);
+      expect(listNamespaces()).not.toContain(dead);
+    } finally {
+      execFileSync('ip', ['netns', 'delete', alive]);
+      child.kill();
+    }
+  });
+});
