@@ -90,7 +90,7 @@ export interface NativeXdpPortOptions {
   name: string;
   netns: string | null;
   interface: string;
-  queue: number;
+  queues: number;
   /** `auto`, `zero-copy` or `copy`. */
   mode: string;
   frames: number;

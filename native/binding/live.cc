@@ -104,6 +104,7 @@ Napi::Value DataplaneObject::add_xdp_port(Info info) {
   XdpPort::Options options;
   options.netns = read_netns(o);
   options.interface = to_text(o.Get("interface"));
+  options.queues = to_u32(o.Get("queues"));
   options.frames = to_u32(o.Get("frames"));
   const std::string copy = to_text(o.Get("mode"));
   options.copy = copy == "copy" ? XdpCopy::always : copy == "zero-copy" ? XdpCopy::never : XdpCopy::automatic;

@@ -63,10 +63,19 @@ uint16_t Dataplane::pick_input(Nanos until, Nanos& next_other) const {
   return best;
 }
 
+uint32_t Dataplane::room_for_burst() const {
+  return std::min(burst_, std::max(1u, context_.pools.small().available() / 2));  // half stays for copies
+}
+
+uint32_t Dataplane::serve(uint16_t port, bool& more) {
+  const uint32_t wanted = room_for_burst();
+  const uint32_t received = carry_burst(port, wanted, context_.now);
+  more = received >= wanted;
+  return received;
+}
+
 // Returns the packets received, those too long for any buffer included.
-uint32_t Dataplane::carry_burst(uint16_t index, uint64_t max_packets, Nanos until) {
-  const uint32_t spare = std::max(1u, context_.pools.small().available() / 2);  // half stays for copies
-  const auto wanted = static_cast<uint32_t>(std::min<uint64_t>(std::min(burst_, spare), max_packets));
+uint32_t Dataplane::carry_burst(uint16_t index, uint32_t wanted, Nanos until) {
   CounterRow& row = context_.counters.port(index);
   const uint64_t refused_before = row.get(Counter::drop_oversize);
   scratch_.count = ports_[index]->receive(scratch_.packets, wanted, context_.now, until, context_.pools, row);
@@ -104,7 +113,8 @@ uint64_t Dataplane::run(Nanos now, uint64_t max_packets) {
     } else if (now == kFollow) {
       set_clock(ports_[index]->next_due());
     }
-    const uint32_t taken = carry_burst(index, max_packets - received, std::min(until, next_other));
+    const auto wanted = static_cast<uint32_t>(std::min<uint64_t>(room_for_burst(), max_packets - received));
+    const uint32_t taken = carry_burst(index, wanted, std::min(until, next_other));
     if (taken == 0) break;  // the pool is empty
     received += taken;
   }

@@ -98,14 +98,13 @@ class Dataplane {
   uint64_t run(Nanos now, uint64_t max_packets);
   // Live: the time, before anything else is done at that time.
   void set_clock(Nanos now);
-  // Live: carries one burst of one port. Returns the packets received; less than the burst size: nothing more waits.
-  uint32_t serve(uint16_t port) { return carry_burst(port, burst_, context_.now); }
+  // Live: carries one burst of one port. Returns the packets received; `more`: others may wait.
+  uint32_t serve(uint16_t port, bool& more);
   // Live: what is due by now, between bursts; and when the next is.
   void timers();
   Nanos next_timer() const { return context_.next_hops.due(); }
   // Live: what there is to do once a second when no packets come.
   void idle();
-  uint32_t burst() const { return burst_; }
   void flush();
   Nanos now() const { return context_.now; }
 
@@ -120,7 +119,8 @@ class Dataplane {
   };
 
   uint16_t pick_input(Nanos until, Nanos& next_other) const;
-  uint32_t carry_burst(uint16_t port, uint64_t max_packets, Nanos until);
+  uint32_t room_for_burst() const;
+  uint32_t carry_burst(uint16_t port, uint32_t wanted, Nanos until);
   void remove_tunnel(uint32_t index);
 
   Context context_;

@@ -29,7 +29,7 @@ NetResult Engine::start() {
   for (auto& worker : workers_) {
     NetResult started = worker->start();
     if (!started) {
-      stop();
+      for (auto& other : workers_) other->stop();
       return started;
     }
   }

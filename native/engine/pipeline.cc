@@ -1,6 +1,8 @@
 #include "engine/pipeline.h"
 
+#include "offload/merge.h"
 #include "stage/bridge.h"
+#include "stage/finish.h"
 #include "stage/parse.h"
 #include "stage/proxy_arp.h"
 #include "stage/vlan_tag.h"
@@ -59,16 +61,44 @@ void restore_tags(Burst& burst, const Context& context) {
   }
 }
 
-// From outer packets to the frames inside.
-void leave_underlay(Burst& burst, uint16_t port, Context& context) {
-  if (context.underlays[context.carried[port].front()].datagrams) return vxlan_from_datagrams(burst, port, context);
-  parse(burst, context.counters);
-  vxlan_decap(burst, port, context);
+// Kernels across veth leave inner checksums open without a word.
+void note_open_checksums(Burst& burst) {
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    if (packet->is_ordinary() && has_partial_checksum(packet->data, packet->headers)) packet->flags = kPartialChecksum;
+  }
 }
 
 void drop_all(Burst& burst, Counter reason, Counters& counters) {
   for (uint32_t i = 0; i < burst.count; ++i) counters.drop(burst.packets[i], reason);
   burst.count = 0;
+}
+
+// Frames of known domains: answered, or sent where they belong.
+void switch_frames(Burst& burst, Context& context) {
+  proxy_arp(burst, context);
+  bridge(burst, context);
+}
+
+// Complete outer packets. Live, a train of a sender on this machine may be one super-frame; it comes apart first.
+void from_frame_underlay(Burst& burst, uint16_t port, const Underlay& underlay, Context& context) {
+  parse(burst, context.counters);
+  const auto open = [&](Burst& outer) {
+    vxlan_decap(outer, port, context);
+    parse(outer, context.counters);
+    if (underlay.resolve) note_open_checksums(outer);
+    restore_tags(outer, context);
+    switch_frames(outer, context);
+  };
+  if (OVERLANE_LIKELY(!underlay.resolve)) return open(burst);
+  finish_all(burst, context, [](const Packet& p) { return p.segment == 0 || p.flags & kInnerOffload; }, open);
+}
+
+void from_datagram_underlay(Burst& burst, uint16_t port, Context& context) {
+  vxlan_from_datagrams(burst, port, context);
+  parse(burst, context.counters);
+  restore_tags(burst, context);
+  switch_frames(burst, context);
 }
 
 }  // namespace
@@ -80,15 +110,18 @@ void carry(Burst& burst, uint16_t port, Context& context) {
   if (member.bridge != kNoBridge) {
     parse(burst, context.counters);
     assign_domains(burst, member, context);
+    switch_frames(burst, context);
   } else if (!context.carried[port].empty()) {
-    leave_underlay(burst, port, context);
-    parse(burst, context.counters);
-    restore_tags(burst, context);
+    const Underlay& underlay = context.underlays[context.carried[port].front()];
+    if (underlay.datagrams) {
+      from_datagram_underlay(burst, port, context);
+    } else {
+      from_frame_underlay(burst, port, underlay, context);
+    }
   } else {
+    parse(burst, context.counters);
     drop_all(burst, Counter::drop_no_receiver, context.counters);
   }
-  proxy_arp(burst, context);
-  bridge(burst, context);
   context.fdb->age(context.tick, kAgeSlots, row);
   context.output.flush(context);
 }

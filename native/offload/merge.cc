@@ -15,14 +15,15 @@ constexpr uint32_t kMaxIpLength = 65535;
 // Of a frame that can be merged: two tags, no extension headers, all TCP options.
 constexpr uint32_t kMaxHeader = sizeof(Ethernet) + kMaxVlanTags * sizeof(VlanTag) + sizeof(Ipv6) + 60;
 
-// TCP or UDP right after a plain IP header, and every length says that the datagram ends where the frame does.
+// TCP or UDP right after a plain IP header, and every length says that the datagram ends where the frame does. In IPv6
+// the length counts extension headers, so it shows that there are none.
 bool is_exact(const uint8_t* frame, uint32_t length, const Headers& h) {
-  if (!has_transport(h) || h.end != length || h.payload >= length) return false;
+  if (!has_transport(h) || h.payload >= length) return false;
   const uint8_t* ip = frame + h.l3;
   if (h.ip_version == 4) {
     if (h.l4 != h.l3 + sizeof(Ipv4) || load_be16(ip + offsetof(Ipv4, total_length)) != length - h.l3) return false;
-  } else {
-    if (h.l4 != h.l3 + sizeof(Ipv6) || load_be16(ip + offsetof(Ipv6, payload_length)) != length - h.l4) return false;
+  } else if (load_be16(ip + offsetof(Ipv6, payload_length)) != length - h.l4) {
+    return false;
   }
   return h.protocol == ip_protocol::kTcp || load_be16(frame + h.l4 + offsetof(Udp, length)) == length - h.l4;
 }
@@ -105,7 +106,8 @@ bool Merger::continues_tcp(const uint8_t* l4) const {
   const uint8_t flags = l4[offsetof(Tcp, flags)];
   return load<uint32_t>(l4) == load<uint32_t>(first) && load_be32(l4 + 4) == load_be32(first + 4) + payload_ &&
          load<uint32_t>(l4 + 8) == load<uint32_t>(first + 8) && l4[12] == first[12] &&
-         ((flags ^ first[13]) & ~(tcp::kPsh | tcp::kFin)) == 0 && load<uint16_t>(l4 + 14) == load<uint16_t>(first + 14) &&
+         ((flags ^ first[13]) & ~(tcp::kPsh | tcp::kFin)) == 0 &&
+         load<uint16_t>(l4 + 14) == load<uint16_t>(first + 14) &&
          load<uint16_t>(l4 + 18) == load<uint16_t>(first + 18) &&
          same_options(l4 + sizeof(Tcp), first + sizeof(Tcp), l4 + header_ - headers_.l4);
 }

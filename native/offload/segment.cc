@@ -89,13 +89,6 @@ OVERLANE_INLINE bool write_fields(const Segmentation& plan, uint32_t i, uint8_t*
   return h.ip_version == 6 || load<uint16_t>(plan.frame + h.l4 + offsetof(Udp, checksum)) != 0;
 }
 
-void copy_segment(const Segmentation& plan, uint32_t i, uint8_t* to) {
-  uint64_t sum;
-  const bool summed = write_fields(plan, i, to, sum);
-  sum = checksum_copy(to + plan.header, plan.payload_at(i), plan.payload_of(i), sum);
-  if (summed) store(to + checksum_offset(plan.headers), finished_checksum(sum, plan.headers.protocol));
-}
-
 // The segment as an ordinary packet; its data is set, and not yet written when this is the super-frame itself.
 void become_segment(Packet* packet, const Packet& super, const Segmentation& plan, uint32_t i) {
   packet->time = super.time;
@@ -143,6 +136,13 @@ void write_segment_header(const Segmentation& plan, uint32_t i, uint8_t* to) {
   store(to + checksum_offset(plan.headers), finished_checksum(sum, plan.headers.protocol));
 }
 
+void write_segment(const Segmentation& plan, uint32_t i, uint8_t* to) {
+  uint64_t sum;
+  const bool summed = write_fields(plan, i, to, sum);
+  sum = checksum_copy(to + plan.header, plan.payload_at(i), plan.payload_of(i), sum);
+  if (summed) store(to + checksum_offset(plan.headers), finished_checksum(sum, plan.headers.protocol));
+}
+
 uint32_t cut(Packet* super, Packet** out, uint32_t max, Pools& pools) {
   Segmentation plan;
   if (max == 0 || super->cut != 0 ||
@@ -153,7 +153,7 @@ uint32_t cut(Packet* super, Packet** out, uint32_t max, Pools& pools) {
   for (uint32_t i = 0; i < count; ++i) {
     Packet* packet = pools.take(plan.header + plan.payload_of(i));
     if (OVERLANE_UNLIKELY(packet == nullptr)) return shrink(super, plan, i), out[i] = super, i + 1;
-    copy_segment(plan, i, packet->data);
+    write_segment(plan, i, packet->data);
     become_segment(packet, *super, plan, i);
     out[i] = packet;
   }

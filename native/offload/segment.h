@@ -1,5 +1,5 @@
 // Cutting super-frames (TSO, USO) into packets of a wire, and finishing checksums that were left to hardware. Headers
-// are written anew for each segment; the payload is read for its checksum and never moved, except by cut().
+// are written anew for each segment; the payload is read for its checksum and moved only by write_segment() and cut().
 #pragma once
 
 #include "core/headers.h"
@@ -30,8 +30,9 @@ struct Segmentation {
 };
 
 // False when it is no TCP or UDP super-frame whose headers parse found whole, it has no payload or its header is too
-// long, a segment is shorter than kMinSegment or makes an IP datagram over 64 KiB, TCP opens or resets a connection, or
-// an IPv6 extension header may not be repeated (a jumbogram's, AH, routing that is not done). One segment is a plan too.
+// long, a segment is shorter than kMinSegment or makes an IP datagram over 64 KiB, TCP opens or resets a connection,
+// or an IPv6 extension header may not be repeated (a jumbogram's, AH, routing that is not done). One segment is a plan
+// too.
 bool plan_segments(const uint8_t* frame, uint32_t length, const Headers& headers, uint16_t segment, Segmentation& plan);
 
 // Writes the header of segment i, `plan.header` bytes, complete: lengths, IPv4 ID (the super-frame's + i, whether or
@@ -39,10 +40,12 @@ bool plan_segments(const uint8_t* frame, uint32_t length, const Headers& headers
 // checksum over the segment's payload. As Linux's GSO. A UDP checksum of 0 over IPv4, which no partial one is, stays.
 // `to` must not overlap the frame.
 void write_segment_header(const Segmentation& plan, uint32_t i, uint8_t* to);
+// The same, and the payload behind it: plan.header + plan.payload_of(i) bytes, in one pass over the payload.
+void write_segment(const Segmentation& plan, uint32_t i, uint8_t* to);
 
 // Cuts a super-frame that was parsed into ordinary packets, which take over its metadata and have their headers set;
 // gives up the super-frame. Returns how many were made: at most `max`, 0 when it is not one (it is untouched then) and
-// fewer than plan.count when the pool is empty, but never none: the last one made then lies in the super-frame's buffer.
+// fewer than plan.count when the pool is empty, but never none: the last one made lies in the super-frame's buffer.
 uint32_t cut(Packet* super, Packet** out, uint32_t max, Pools& pools);
 
 // Computes the TCP or UDP checksum of an ordinary packet with kPartialChecksum, whose headers are set, and clears the

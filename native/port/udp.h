@@ -14,6 +14,7 @@
 #include "port/port.h"
 #include "port/udp_address.h"
 #include "port/udp_train.h"
+#include "wire/vxlan.h"
 
 namespace overlane {
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "net/link_message.h"
+#include "offload/segment.h"
 #include "port/udp.h"
 
 namespace overlane {
@@ -67,7 +68,7 @@ bool refuses_segmentation(int error) {
 
 }  // namespace
 
-// Packets are given up at the end, since trains read from them until then.
+// Ordinary packets are given up at the end, since trains read from them until then.
 uint32_t UdpPort::transmit(Packet** packets, uint32_t count, CounterRow& row) {
   if (count == 0) return 0;
   now_ = packets[0]->time;
@@ -81,7 +82,7 @@ uint32_t UdpPort::transmit(Packet** packets, uint32_t count, CounterRow& row) {
   return count;
 }
 
-// False: lost, and released.
+// False: it is released already, copied into a train or lost.
 bool UdpPort::load_packet(Packet* packet, CounterRow& row) {
   const Datagram datagram = datagram_of(*packet);
   if (OVERLANE_UNLIKELY(datagram.peer.is_v4() != options_.local.is_v4())) {
@@ -98,8 +99,7 @@ bool UdpPort::load_packet(Packet* packet, CounterRow& row) {
     return false;
   }
   UdpTrain& train = open_train(datagram, packet->length, row);
-  train.add(packet->length);
-  train.put(packet->data, packet->length);
+  train.add(packet->data, packet->length);
   return true;
 }
 
@@ -120,14 +120,12 @@ bool UdpPort::load_super_frame(Packet* packet, const Datagram& datagram, Counter
   for (uint32_t i = 0; i < plan.count; ++i) {
     const uint32_t payload = plan.payload_of(i);
     UdpTrain& train = open_train(datagram, header + payload, row);
-    uint8_t* to = train.header[train.count];
+    uint8_t* to = train.add_own(header + payload);
     store(to, load<uint64_t>(packet->data));
-    write_segment_header(plan, i, to + kPrefix);
-    train.add(header + payload);
-    train.put(to, header);
-    train.put(plan.payload_at(i), payload);
+    write_segment(plan, i, to + kPrefix);
   }
-  return true;
+  release(packet);
+  return false;
 }
 
 // A train with room for one more datagram of this size; what was in it and does not go together is sent.
@@ -168,8 +166,9 @@ int UdpPort::send_whole(int fd, UdpTrain& train) {
   msghdr message{};
   message.msg_name = &to;
   message.msg_namelen = to.length;
-  message.msg_iov = train.part;
-  message.msg_iovlen = train.parts;
+  iovec parts[UdpTrain::kMaxDatagrams];
+  message.msg_iov = parts;
+  message.msg_iovlen = train.gather(parts);
   message.msg_control = control.whole == 0 ? nullptr : control.bytes;
   message.msg_controllen = control.whole;
   for (uint32_t attempt = 1;; ++attempt) {
@@ -183,13 +182,15 @@ int UdpPort::send_whole(int fd, UdpTrain& train) {
 bool UdpPort::send_each(int fd, UdpTrain& train, CounterRow& row) {
   SocketAddress to = socket_address(train.peer, options_.udp_port, scope_);
   SendControl control(train);
+  iovec parts[UdpTrain::kMaxDatagrams];
   for (uint32_t i = 0; i < train.count; ++i) {
+    parts[i] = train.part(i);
     each_[i] = {};
     msghdr& message = each_[i].msg_hdr;
     message.msg_name = &to;
     message.msg_namelen = to.length;
-    message.msg_iov = train.part + train.first[i];
-    message.msg_iovlen = train.parts_of(i);
+    message.msg_iov = &parts[i];
+    message.msg_iovlen = 1;
     message.msg_control = control.each == 0 ? nullptr : control.bytes;
     message.msg_controllen = control.each;
   }

@@ -6,6 +6,7 @@
 #include "wire/ipv6.h"
 #include "wire/tcp.h"
 #include "wire/udp.h"
+#include "wire/vxlan.h"
 
 namespace overlane {
 
@@ -96,23 +97,39 @@ void make_partial(uint8_t* frame, uint32_t length, const Transport& transport) {
   store<uint16_t>(frame + transport.checksum(), checksum_fold(sum));
 }
 
+// The frame in a VXLAN packet whose checksum the kernel left unfinished, as it does across veth. nullptr: none.
+const uint8_t* inner_frame(const Transport& outer, const Packet& packet) {
+  const uint32_t at = outer.l4 + sizeof(Udp) + sizeof(Vxlan);
+  if (outer.l4 == 0 || outer.protocol != ip_protocol::kUdp || packet.length < at + sizeof(Ethernet)) return nullptr;
+  return packet.data + at;
+}
+
 }  // namespace
 
 bool accept_offload(const VirtioHeader& header, uint32_t tag, Packet& packet) {
   const bool super = header.gso_type != virtio::kGsoNone;
   const bool unfinished = header.flags & virtio::kNeedsChecksum;
   if (OVERLANE_LIKELY(!super && !unfinished)) return true;
-  const Transport transport = find_transport(packet.data, packet.length);
+  Transport transport = find_transport(packet.data, packet.length);
   const uint32_t start = header.checksum_start + tag;
   const uint32_t field = start + header.checksum_offset;
-  const bool outermost = transport.l4 != 0 && (!unfinished || (start == transport.l4 && field == transport.checksum()));
-  if (OVERLANE_UNLIKELY(!outermost)) return !super && complete(packet.data, packet.length, start, field);
+  const auto left_open = [&](uint32_t at) {
+    return transport.l4 != 0 && (!unfinished || (start == at + transport.l4 && field == at + transport.checksum()));
+  };
+  uint16_t inner = 0;
+  if (OVERLANE_UNLIKELY(!left_open(0))) {
+    const uint8_t* frame = unfinished ? inner_frame(transport, packet) : nullptr;
+    const auto at = static_cast<uint32_t>(frame == nullptr ? 0 : frame - packet.data);
+    if (frame != nullptr) transport = find_transport(frame, packet.length - at);
+    if (frame == nullptr || !left_open(at)) return !super && complete(packet.data, packet.length, start, field);
+    inner = kInnerOffload;
+  }
   if (super) {
     if (header.gso_size == 0 || !gso_fits(header.gso_type, transport)) return false;
     if (!unfinished) make_partial(packet.data, packet.length, transport);
     packet.segment = header.gso_size;
   }
-  packet.flags = kPartialChecksum;
+  packet.flags = static_cast<uint16_t>(kPartialChecksum | inner);
   return true;
 }
 

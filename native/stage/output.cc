@@ -2,40 +2,15 @@
 
 #include <algorithm>
 
-#include "offload/segment.h"
 #include "port/port.h"
 #include "stage/context.h"
+#include "stage/finish.h"
 #include "stage/vxlan_datagram.h"
 #include "stage/vxlan_encap.h"
-#include "wire/ipv4.h"
 
 namespace overlane {
 
 namespace {
-
-// Whether a port with these offloads takes the packet as it is.
-OVERLANE_INLINE bool takes(const Packet& packet, uint8_t offloads) {
-  if (OVERLANE_LIKELY(packet.is_ordinary())) return true;
-  if (packet.segment == 0) return offloads & kTakesPartialChecksum;
-  return offloads & (packet.headers.protocol == ip_protocol::kTcp ? kTakesTso : kTakesUso);
-}
-
-// Cuts a super-frame, or completes a checksum. Returns the number of packets in `out`.
-OVERLANE_NOINLINE uint32_t finish(Packet* packet, Packet** out, uint32_t max, Context& context) {
-  CounterRow& row = context.counters.port(packet->ingress);
-  if (packet->segment == 0) {
-    if (complete_checksum(*packet)) return out[0] = packet, 1;
-    return context.counters.drop(packet, Counter::drop_offload), 0;
-  }
-  Segmentation plan;
-  if (!plan_segments(packet->data, packet->length, packet->headers, packet->segment, plan)) {
-    return context.counters.drop(packet, Counter::drop_offload), 0;
-  }
-  const uint32_t made = cut(packet, out, max, context.pools);
-  row.add(Counter::segmented, plan.count - 1);
-  row.add(Counter::drop_pool_empty, plan.count - made);
-  return made;
-}
 
 uint32_t frame_length(const Packet& packet) {
   return packet.segment == 0 ? packet.length : std::min(packet.length, uint32_t{packet.headers.payload} + packet.segment);
@@ -64,34 +39,13 @@ void Output::flush(Context& context) {
   touched_ports_.clear();
 }
 
-// Hands the packets of `burst` to `send`, a burst at a time and in order, finished where `offloads` asks for it.
-template <typename Send>
-void Output::finish_all(Burst& burst, uint8_t offloads, Context& context, Send send) {
-  const bool all = std::all_of(burst.packets, burst.packets + burst.count,
-                               [&](const Packet* packet) { return takes(*packet, offloads); });
-  if (OVERLANE_LIKELY(all)) return send(burst);
-  finished_.count = 0;
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    Packet* packet = burst.packets[i];
-    if (takes(*packet, offloads)) {
-      finished_.packets[finished_.count++] = packet;
-    } else {
-      if (finished_.count > 0) send(finished_);  // room for a whole super-frame
-      finished_.count = finish(packet, finished_.packets, kMaxBurst, context);
-    }
-    if (finished_.count == kMaxBurst) send(finished_);
-  }
-  burst.count = 0;
-  if (finished_.count > 0) send(finished_);
-}
-
 void Output::encapsulate(uint16_t index, Burst& burst, Context& context) {
   const Underlay& underlay = context.underlays[index];
   if (underlay.datagrams) {
     vxlan_to_datagrams(burst, underlay, context);
     return hand_over(underlay.carrier, burst, context);
   }
-  finish_all(burst, 0, context, [&](Burst& finished) {
+  finish_all(burst, context, [](const Packet& packet) { return packet.is_ordinary(); }, [&](Burst& finished) {
     vxlan_encap(finished, underlay, context);
     hand_over(underlay.carrier, finished, context);
   });
@@ -112,7 +66,8 @@ void Output::transmit(uint16_t port, Burst& burst, Context& context) {
   }
   burst.count = fits;
   if (OVERLANE_LIKELY(ordinary)) return hand_over(port, burst, context);
-  finish_all(burst, links_[port].port->offloads(), context,
+  const uint8_t offloads = links_[port].port->offloads();
+  finish_all(burst, context, [&](const Packet& packet) { return takes(packet, offloads); },
              [&](Burst& finished) { hand_over(port, finished, context); });
 }
 

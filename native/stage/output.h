@@ -59,8 +59,6 @@ class Output {
   }
   void encapsulate(uint16_t underlay, Burst& burst, Context& context);
   void transmit(uint16_t port, Burst& burst, Context& context);
-  template <typename Send>
-  void finish_all(Burst& burst, uint8_t offloads, Context& context, Send send);
   // Packets that the port takes as they are; empties the burst.
   void hand_over(uint16_t port, Burst& burst, Context& context);
 
@@ -69,7 +67,6 @@ class Output {
   std::vector<Lane> underlays_;
   std::vector<uint16_t> touched_ports_;
   std::vector<uint16_t> touched_underlays_;
-  Burst finished_;
 };
 
 }  // namespace overlane

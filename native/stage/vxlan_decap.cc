@@ -68,7 +68,8 @@ OVERLANE_NOINLINE bool checksums_hold(const Packet& packet, const Outer& outer, 
   if (packet.headers.ip_version == 4) {
     if (checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4)) != 0xffff) return false;
   }
-  return !context.underlays[outer.underlay].verify_checksum || udp_checksum_holds(packet, outer);
+  const bool open = packet.flags & kPartialChecksum && !(packet.flags & kInnerOffload);
+  return open || !context.underlays[outer.underlay].verify_checksum || udp_checksum_holds(packet, outer);
 }
 
 Counter find_tunnel(const Outer& outer, uint32_t vni, Context& context, uint32_t& tunnel) {
@@ -87,10 +88,20 @@ OVERLANE_NOINLINE void resolve(const Packet& packet, uint32_t index, Context& co
   prepare_tunnel(tunnel, context.domains[tunnel.domain], context.underlays[tunnel.underlay], source_mac(packet.data));
 }
 
+// What the outer headers had left to hardware goes with them; what the inner ones had stays.
+OVERLANE_NOINLINE void leave_outer(Packet& packet) {
+  if (packet.flags & kInnerOffload) {
+    packet.flags &= static_cast<uint16_t>(~kInnerOffload);
+  } else {
+    packet.flags = 0;
+  }
+}
+
 // Takes the outer headers off. `inner` is where the frame starts, `end` where the UDP payload ends.
 OVERLANE_INLINE Counter strip(Packet& packet, uint32_t inner, uint32_t end, uint8_t ecn) {
   packet.data += inner;
   packet.length = end - inner;
+  if (OVERLANE_UNLIKELY(!packet.is_ordinary())) leave_outer(packet);
   return OVERLANE_UNLIKELY(ecn == ecn::kCongestion) && !carry_congestion(packet.data, packet.length) ? Counter::drop_ecn
                                                                                                      : kFine;
 }

@@ -75,7 +75,8 @@ inline Bytes with_partial_checksum(const Flow& flow, Bytes frame) {
 inline Bytes with_right_checksum(const Flow& flow, Bytes frame) {
   put16(frame, checksum_at(flow), 0);
   if (!flow.tcp && !flow.udp_checksum) return frame;
-  const Bytes all = join({pseudo_header(flow, frame), Bytes(frame.begin() + static_cast<long>(l4_of(flow)), frame.end())});
+  const Bytes l4(frame.begin() + static_cast<long>(l4_of(flow)), frame.end());
+  const Bytes all = join({pseudo_header(flow, frame), l4});
   const uint16_t checksum = ones_complement(all, 0, all.size());
   put16(frame, checksum_at(flow), checksum == 0 && !flow.tcp ? 0xffff : checksum);
   return frame;

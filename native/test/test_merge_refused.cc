@@ -56,6 +56,8 @@ TEST("merge: what can never be the beginning") {
   flow = {};
   flow.ip_options = hex("94040000");
   CHECK(!begins(frame_of(flow, payload)));
+  flow.ip_options = hex("00000000");  // which the checksum does not notice
+  CHECK(!begins(frame_of(flow, payload)));
   flow = {.ipv6 = true};
   flow.extension = 60;
   flow.extensions = hex("06 00 010400000000");
@@ -69,6 +71,20 @@ TEST("merge: what can never be the beginning") {
   CHECK(!begins(padded));
   Merger none;
   CHECK(!add(none, frame_of({}, payload)));
+}
+
+TEST("merge: a UDP checksum of 0 is none, even where it would be right") {
+  const Flow flow{.tcp = false};
+  Bytes payload = payload_bytes(32);
+  put16(payload, 0, 0);
+  const Bytes without = frame_of(flow, payload);
+  payload[0] = without[checksum_at(flow)];
+  payload[1] = without[checksum_at(flow) + 1];
+  Bytes frame = frame_of(flow, payload);
+  CHECK_EQ(load<uint16_t>(&frame[checksum_at(flow)]), 0xffff);
+  CHECK(begins(frame));
+  put16(frame, checksum_at(flow), 0);
+  CHECK(!begins(frame));
 }
 
 TEST("merge: lengths that do not agree are no beginning") {

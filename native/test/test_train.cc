@@ -1,6 +1,8 @@
 #include "core/datagram.h"
+#include "offload/copy.h"
 #include "test/check.h"
 #include "test/offload_frames.h"
+#include "wire/checksum.h"
 
 using namespace overlane;
 using namespace overlane::test;
@@ -228,4 +230,17 @@ TEST("train: what no buffer is left for, or exceeds the room, is counted as lost
   CHECK_EQ(none.made, 0u);
   CHECK_EQ(none.lost, 6u);
   CHECK_EQ(none.coalesced, 0u);
+}
+
+TEST("train: copying sums like summing, and may move down over itself") {
+  const Bytes from = payload_bytes(400);
+  for (size_t length = 0; length <= 300; ++length) {
+    for (size_t distance : {1u, 2u, 31u, 32u, 63u, 74u}) {
+      Bytes bytes = from;
+      const uint64_t sum = checksum_copy(bytes.data(), bytes.data() + distance, length, 5);
+      CHECK_EQ(checksum_fold(sum), checksum_fold(checksum_add(from.data() + distance, length, 5)));
+      CHECK(slice(bytes, 0, length) == slice(from, distance, length));
+      CHECK(slice(bytes, length, 400 - length) == slice(from, length, 400 - length));
+    }
+  }
 }

@@ -44,9 +44,9 @@ TEST("xdp port: rings wrap around with the order kept") {
     std::vector<Bytes> frames;
     for (uint32_t i = 0; i < kStep; ++i) frames.push_back(numbered(first + i, 60 + (first + i) % 1400));
     for (const Bytes& frame : frames) CHECK(peer.send(frame));
-    for (const Bytes& frame : frames) wrong += wire.take_one() != frame;
+    for (const Bytes& frame : frames) wrong += wrong == 0 && wire.take_one() != frame;
     CHECK_EQ(wire.send(frames), kStep);
-    for (const Bytes& frame : frames) wrong += peer.receive() != frame;
+    for (const Bytes& frame : frames) wrong += wrong == 0 && peer.receive() != frame;
   }
   CHECK_EQ(wrong, 0u);
   CHECK_EQ(wire.count(Counter::tx_packets), kFrames);

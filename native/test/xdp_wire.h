@@ -27,7 +27,7 @@ struct XdpWire {
   bool has_program() const { return veth.output("ip -j link show p0").find("xdp") != std::string::npos; }
 
   // Up to `max` packets that are there within a while.
-  std::vector<Packet*> take(uint32_t max, int patience_ms = 2000) {
+  std::vector<Packet*> take(uint32_t max, int patience_ms = 1000) {
     std::vector<Packet*> packets(max);
     uint32_t count = 0;
     for (int i = 0; i < patience_ms && count < max; ++i) {
@@ -38,7 +38,7 @@ struct XdpWire {
     return packets;
   }
   // An ordinary packet; empty after a while without any.
-  Bytes take_one(int patience_ms = 2000) {
+  Bytes take_one(int patience_ms = 1000) {
     Bytes frame;
     for (Packet* packet : take(1, patience_ms)) {
       frame.assign(packet->data, packet->data + packet->length);

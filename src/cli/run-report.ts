@@ -53,14 +53,17 @@ function dropTable({ drops }: Counters): string[] {
   return rows.length === 0 ? [] : [formatTable(['dropped', right('packets'), 'why'], rows)];
 }
 
-/** The parts of the sum that need super-frames are left out where there are none. */
+/** Parts of the sum that only live traffic has are left out where there are none. */
 function accountingLine(counters: Counters, { live, signal }: Outcome): string {
-  const { received, cloned, segmented, transmitted, consumed, coalesced, dropped, balanced } = counters;
+  const { received, originated, cloned, segmented, transmitted, consumed, coalesced, waiting, dropped, balanced } =
+    counters;
   const optional = (word: string, count: bigint) => (count === 0n ? '' : ` + ${word} ${formatCount(count)}`);
-  const came = `received ${formatCount(received)} + cloned ${formatCount(cloned)}${optional('segmented', segmented)}`;
+  const came =
+    `received ${formatCount(received)}${optional('originated', originated)} + cloned ${formatCount(cloned)}` +
+    optional('segmented', segmented);
   const went =
     `transmitted ${formatCount(transmitted)} + consumed ${formatCount(consumed)}` +
-    `${optional('coalesced', coalesced)} + dropped ${formatCount(dropped)}`;
+    `${optional('coalesced', coalesced)}${optional('waiting', waiting)} + dropped ${formatCount(dropped)}`;
   const verdict = balanced
     ? paint('green', 'every packet is accounted for')
     : paint('red', 'the sum does not hold: please report this');

@@ -9,15 +9,19 @@ export type CounterValues = {
   tx_packets: bigint;
   tx_bytes: bigint;
   cloned: bigint;
+  originated: bigint;
   segmented: bigint;
   consumed: bigint;
   coalesced: bigint;
+  waiting: bigint;
 } & Record<string, bigint>;
 
-/** What became of every packet: `received + cloned + segmented = transmitted + consumed + coalesced + dropped`. */
+/** What became of every packet: `received + originated + cloned + segmented = transmitted + consumed + coalesced + waiting + dropped`. */
 export interface Accounting {
   /** Packets that ports received. */
   received: bigint;
+  /** Packets that overlane made itself: requests for the MACs of next hops, and answers. */
+  originated: bigint;
   /** Copies made to flood or replicate. */
   cloned: bigint;
   /** Further packets that super-frames were cut into. */
@@ -28,6 +32,8 @@ export interface Accounting {
   consumed: bigint;
   /** Packets that became part of a super-frame. */
   coalesced: bigint;
+  /** Packets that wait now for the MAC of a next hop. */
+  waiting: bigint;
   /** The sum of all drop counters. */
   dropped: bigint;
 }
@@ -64,18 +70,21 @@ const dropNames = addon.counterNames.filter(({ kind }) => kind === 'drop').map((
 export function accounting(values: CounterValues): Accounting {
   return {
     received: values.rx_packets,
+    originated: values.originated,
     cloned: values.cloned,
     segmented: values.segmented,
     transmitted: values.tx_packets,
     consumed: values.consumed,
     coalesced: values.coalesced,
+    waiting: values.waiting,
     dropped: dropNames.reduce((sum, name) => sum + (values[name] ?? 0n), 0n),
   };
 }
 
 /** Whether nothing was lost or made up on the way. */
 export function isBalanced(sum: Accounting): boolean {
-  return sum.received + sum.cloned + sum.segmented === sum.transmitted + sum.consumed + sum.coalesced + sum.dropped;
+  const came = sum.received + sum.originated + sum.cloned + sum.segmented;
+  return came === sum.transmitted + sum.consumed + sum.coalesced + sum.waiting + sum.dropped;
 }
 
 export function readCounters(side: NativeDataplane, state: State): Counters {

@@ -32,7 +32,7 @@ export interface DataplaneOptions {
   /** Live: the threads that carry packets, 1 to 64; default one, unpinned. Each has its own tables and packet buffers. */
   workers?: WorkerOptions[];
   /**
-   * Live: microseconds that a worker goes on polling after the last packet before it sleeps, 0 to 1,000,000; default 50. More saves the
+   * Live: microseconds that a worker goes on polling after the last packet before it sleeps, 0 to 1,000,000; default 20. More saves the
    * time to wake up, and costs the processor.
    */
   spin?: number;
@@ -109,7 +109,7 @@ export function dataplaneOptions(options: DataplaneOptions): Omit<NativeDataplan
   if (wideSeed < 0n || wideSeed > LARGEST_SEED) {
     throw optionError(`option 'seed' of Dataplane must be from 0 to 2^64 - 1, not ${seed}`);
   }
-  const { spin = 50 } = options;
+  const { spin = 20 } = options;
   return {
     burst,
     fdbKind: addon.fdbKinds.indexOf(fdb),

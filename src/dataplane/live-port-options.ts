@@ -27,7 +27,7 @@ import {
   type RouteOptions,
   routeOptions,
 } from './link-options.js';
-import { MIN_MTU } from './mtu.js';
+import { MIN_MTU, trainSize } from './mtu.js';
 
 /**
  * Which interface a live port is. Two names are involved: that of the interface, unique in its namespace, and that of the port, unique
@@ -57,7 +57,10 @@ export interface TapPortOptions extends InterfaceOptions {
   queues?: number;
   /** Take and give super-frames and unfinished checksums (TSO, USO); default true. */
   offload?: boolean;
-  /** Bytes of the largest super-frame that the kernel hands over, up to 65536; 0 (default): as the kernel has it. */
+  /**
+   * Bytes of the largest super-frame that the kernel hands over, up to 65536; 0: as the kernel has it. Default: what one train of VXLAN
+   * datagrams carries, 61843 for an MTU of 1450.
+   */
   gsoMaxSize?: number;
 }
 
@@ -72,11 +75,11 @@ export interface PacketPortOptions extends InterfaceOptions {
   ringBytes?: number;
 }
 
-/** A queue of an interface that exists, by AF_XDP; what arrives there is taken from the kernel. Needs CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW. */
+/** The first queues of an interface that exists, by AF_XDP; what arrives there is taken from the kernel. Needs CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW. */
 export interface XdpPortOptions extends InterfaceOptions {
   type: 'xdp';
-  /** Which receive queue, 0 (default) to 4095. */
-  queue?: number;
+  /** How many receive queues, from the first on, 1 (default) to 64; frames of the others go to the kernel as ever. */
+  queues?: number;
   /** `zero-copy`, `copy`, or `auto` (default): the best that the driver has. */
   mode?: 'auto' | 'copy' | 'zero-copy';
   /** Frame buffers shared with the kernel, a power of two from 128 to 131072; default 4096. */
@@ -123,7 +126,7 @@ export const livePorts = {
   xdp: optionsOf<XdpPortOptions>({
     type: oneOf('xdp'),
     ...where,
-    queue: Type.Optional(whole(0, 4095)),
+    queues: Type.Optional(whole(1, 64)),
     mode: Type.Optional(oneOf('auto', 'copy', 'zero-copy')),
     frames: Type.Optional(powerOfTwo(128, 2 ** 17, ' frames')),
   }),
@@ -177,7 +180,8 @@ export function tapPortOptions(
   port: string,
   workers: number,
 ): NativeTapPortOptions {
-  const { addresses = [], routes = [], mtu = DEFAULT_MTU, offload = true, gsoMaxSize = 0 } = options;
+  const { addresses = [], routes = [], mtu = DEFAULT_MTU, offload = true } = options;
+  const { gsoMaxSize = trainSize(mtu) } = options;
   const { queues = workers } = options;
   if (queues !== 1 && queues !== workers) {
     throw optionError(
@@ -212,6 +216,6 @@ export function packetPortOptions(options: PacketPortOptions, place: Place, port
 }
 
 export function xdpPortOptions(options: XdpPortOptions, place: Place, port: string): NativeXdpPortOptions {
-  const { queue = 0, mode = 'auto', frames = 4096 } = options;
-  return { name: port, netns: place.netns, interface: place.interface, queue, mode, frames };
+  const { queues = 1, mode = 'auto', frames = 4096 } = options;
+  return { name: port, netns: place.netns, interface: place.interface, queues, mode, frames };
 }

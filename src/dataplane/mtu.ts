@@ -35,3 +35,20 @@ export function vxlanMtu(underlayMtu: number, family: Family): number {
 export function minUnderlayMtu(family: Family): number {
   return family === 6 ? MIN_MTU_IPV6 : MIN_MTU + (MIN_MTU - vxlanMtu(MIN_MTU, 4));
 }
+
+const LARGEST_DATAGRAM = 65507;
+const TCP_IPV4_TIMESTAMPS = 52;
+/** What Linux leaves for headers when it sizes a super-frame (MAX_TCP_HEADER). */
+const TCP_HEADER_ROOM = 331;
+
+/**
+ * The largest super-frame of a container that leaves through VXLAN as one train of datagrams, and not as one and a bit: a train is at
+ * most 64 KiB, and each of its segments has headers of its own.
+ *
+ * @param mtu - the container's, bytes.
+ * @returns bytes for gso_max_size of the interface (`ip link set … gso_max_size`).
+ */
+export function trainSize(mtu: number): number {
+  const segments = Math.floor(LARGEST_DATAGRAM / (mtu + ETHERNET + VXLAN));
+  return Math.min(65536, Math.max(1, segments) * (mtu - TCP_IPV4_TIMESTAMPS) + TCP_HEADER_ROOM);
+}

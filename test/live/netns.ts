@@ -3,6 +3,7 @@ import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll } from 'vitest';
 import { hasTool } from '../peers.js';
+import { Program } from './program.js';
 
 /** CAP_NET_ADMIN and CAP_SYS_ADMIN, as far as making a namespace proves them. */
 export const hasRoot = canMakeNamespaces();
@@ -53,6 +54,11 @@ export class Netns {
       const { code, stdout = '', stderr = '' } = error as { code?: unknown; stdout?: string; stderr?: string };
       return { status: typeof code === 'number' ? code : -1, out: `${stdout}${stderr}` };
     }
+  }
+
+  /** Starts a program in it, which ends by itself, with `stop()`, or with the test file. */
+  start(...words: string[]): Program {
+    return new Program(['ip', 'netns', 'exec', this.name, ...words]);
   }
 
   /** The names of its interfaces, without loopback. */
