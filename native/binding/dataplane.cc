@@ -39,7 +39,8 @@ DataplaneObject::DataplaneObject(const Napi::CallbackInfo& info) : Napi::ObjectW
   // Queue of one: a call that waits tells of everything since.
   auto notify = [tell = notify_]() mutable { tell.NonBlockingCall(); };
   try {
-    engine_ = std::make_unique<Engine>(read_options(o), workers, workers.empty() ? [] {} : std::function<void()>(notify));
+    engine_ =
+        std::make_unique<Engine>(read_options(o), workers, workers.empty() ? [] {} : std::function<void()>(notify));
   } catch (const std::bad_alloc&) {
     throw_error(info.Env(), "ERR_OVERLANE_LIMIT",
                 "not enough memory for the dataplane's tables and packet buffers: lower fdbEntries or packets");
@@ -282,7 +283,7 @@ void DataplaneObject::init(Napi::Env env, Napi::Object exports) {
                                            InstanceMethod<&Self::fdb>("fdb"),
                                            InstanceMethod<&Self::neighbors>("neighbors"),
                                            InstanceMethod<&Self::counters>("counters"),
-                                                                                      InstanceMethod<&Self::port_error>("portError"),
+                                           InstanceMethod<&Self::port_error>("portError"),
                                            InstanceMethod<&Self::inject>("inject"),
                                            InstanceMethod<&Self::drain>("drain"),
                                            InstanceMethod<&Self::run>("run"),

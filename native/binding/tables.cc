@@ -22,9 +22,8 @@ std::vector<FdbRow> collect_fdb(Engine& engine, uint16_t bridge) {
     });
   }
   if (engine.worker_count() == 1) return rows;
-  std::sort(rows.begin(), rows.end(), [](const FdbRow& a, const FdbRow& b) {
-    return a.key != b.key ? a.key < b.key : a.age < b.age;
-  });
+  std::sort(rows.begin(), rows.end(),
+            [](const FdbRow& a, const FdbRow& b) { return a.key != b.key ? a.key < b.key : a.age < b.age; });
   rows.erase(std::unique(rows.begin(), rows.end(), [](const FdbRow& a, const FdbRow& b) { return a.key == b.key; }),
              rows.end());
   return rows;

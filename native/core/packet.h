@@ -30,8 +30,8 @@ inline constexpr uint32_t kTailroom = 64;   // ESP padding and ICV; a proxied ND
 
 enum PacketFlags : uint16_t {
   kPartialChecksum =
-      1,  // the TCP or UDP checksum field holds the sum of the pseudo-header only, for somebody to complete
-  kInnerOffload = 2,     // the above and `segment` are of the frame inside VXLAN; decap clears this
+      1,              // the TCP or UDP checksum field holds the sum of the pseudo-header only, for somebody to complete
+  kInnerOffload = 2,  // the above and `segment` are of the frame inside VXLAN; decap clears this
 };
 
 struct alignas(kCacheLine) Packet {

@@ -43,10 +43,19 @@ void remove_value(std::vector<T>& from, T value) {
 
 uint16_t Dataplane::add_underlay(const UnderlayOptions& options) {
   const auto index = static_cast<uint16_t>(free_slot(context_.underlays, 0));
-  context_.underlays[index] = {true,        options.datagrams,     options.port,
-                               options.udp_port, options.ttl, options.send_checksum, options.verify_checksum,
-                               options.mtu, options.local,         options.mac,
-                               options.resolve && !options.datagrams, options.prefix_length, options.gateway};
+  context_.underlays[index] = {true,
+                               options.datagrams,
+                               options.port,
+                               options.udp_port,
+                               options.ttl,
+                               options.send_checksum,
+                               options.verify_checksum,
+                               options.mtu,
+                               options.local,
+                               options.mac,
+                               options.resolve && !options.datagrams,
+                               options.prefix_length,
+                               options.gateway};
   context_.carried[options.port].push_back(index);
   context_.output.resize(ports_.size(), context_.underlays.size());
   return index;

@@ -10,8 +10,8 @@ Place place_of(const News& news, Dataplane& dataplane) {
   const Context& context = dataplane.context();
   if (news.space >= context.domains.size() || !context.domains[news.space].used) return kNowhere;
   if (is_tunnel(news.place)) return dataplane.tunnel_to(news.space, news.ip);
-  const bool here = news.place < context.members.size() &&
-                    context.members[news.place].bridge == context.domains[news.space].bridge;
+  const bool here =
+      news.place < context.members.size() && context.members[news.place].bridge == context.domains[news.space].bridge;
   return here ? news.place : kNowhere;
 }
 

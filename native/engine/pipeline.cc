@@ -91,7 +91,8 @@ void from_frame_underlay(Burst& burst, uint16_t port, const Underlay& underlay, 
     switch_frames(outer, context);
   };
   if (OVERLANE_LIKELY(!underlay.resolve)) return open(burst);
-  finish_all(burst, context, [](const Packet& p) { return p.segment == 0 || p.flags & kInnerOffload; }, open);
+  finish_all(
+      burst, context, [](const Packet& p) { return p.segment == 0 || p.flags & kInnerOffload; }, open);
 }
 
 void from_datagram_underlay(Burst& burst, uint16_t port, Context& context) {

@@ -32,7 +32,8 @@ Nanos read_clock(clockid_t id) {
 
 bool may_run_on(int cpu) {
   cpu_set_t allowed;
-  return cpu < 0 || (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_ISSET(static_cast<unsigned>(cpu), &allowed));
+  return cpu < 0 ||
+         (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_ISSET(static_cast<unsigned>(cpu), &allowed));
 }
 
 // For the calling thread: its name, its CPU, and no signals, which are the main thread's.

@@ -56,7 +56,7 @@ class Worker {
  private:
   struct Watched {
     bool used = false;
-    bool ready = false;  // in ready_
+    bool ready = false;   // in ready_
     bool polled = false;  // has no descriptor that tells: ask it in every round
     std::vector<int> fds;
   };
@@ -78,11 +78,11 @@ class Worker {
   EventRing events_;
   Mailbox mailbox_;
   Exchange exchange_;
-  std::vector<Watched> watched_;   // by port
-  std::vector<uint16_t> ready_;    // ports that may have packets
+  std::vector<Watched> watched_;  // by port
+  std::vector<uint16_t> ready_;   // ports that may have packets
   std::vector<uint16_t> polled_;
   int epoll_ = -1;
-  int wake_ = -1;  // eventfd
+  int wake_ = -1;    // eventfd
   Nanos epoch_ = 0;  // realtime less monotonic time
   std::atomic<bool> asleep_{false};
   std::atomic<bool> signalled_{false};

@@ -145,8 +145,7 @@ void write_segment(const Segmentation& plan, uint32_t i, uint8_t* to) {
 
 uint32_t cut(Packet* super, Packet** out, uint32_t max, Pools& pools) {
   Segmentation plan;
-  if (max == 0 || super->cut != 0 ||
-      !plan_segments(super->data, super->length, super->headers, super->segment, plan)) {
+  if (max == 0 || super->cut != 0 || !plan_segments(super->data, super->length, super->headers, super->segment, plan)) {
     return 0;
   }
   const uint32_t count = std::min(plan.count, max);

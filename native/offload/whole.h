@@ -1,5 +1,5 @@
-// Datagrams with a whole frame in them that the sender's kernel left unfinished, as the vxlan device of the same machine
-// does across veth: a super-frame in one datagram, a checksum that no hardware computed.
+// Datagrams with a whole frame in them that the sender's kernel left unfinished, as the vxlan device of the same
+// machine does across veth: a super-frame in one datagram, a checksum that no hardware computed.
 #pragma once
 
 #include "core/packet.h"

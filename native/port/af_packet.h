@@ -27,8 +27,8 @@ class AfPacketPort final : public Port {
     // Leave super-frames and unfinished checksums to the kernel when sending. They are received in any case: who sends
     // them decides (`ethtool -K <peer> tso off`).
     bool offload = true;
-    uint32_t queues = 1;              // 1, or as many as there are workers: the kernel deals flows out to them
-    uint32_t ring_bytes = 8u << 20;   // of each receive ring; as much again for super-frames that wait
+    uint32_t queues = 1;             // 1, or as many as there are workers: the kernel deals flows out to them
+    uint32_t ring_bytes = 8u << 20;  // of each receive ring; as much again for super-frames that wait
   };
 
   // Makes a port for each of `workers`. With one queue only worker `owner` receives; the rest send. `link`: the

@@ -31,7 +31,8 @@ void set_buffer(int fd, int forced, int plain, int bytes) {
 NetResult no_interface(const AfPacketPort::Options& options) {
   std::string names;
   if (struct if_nameindex* all = if_nameindex(); all != nullptr) {
-    for (const auto* at = all; at->if_name != nullptr; ++at) names += (names.empty() ? "" : ", ") + std::string(at->if_name);
+    for (const auto* at = all; at->if_name != nullptr; ++at)
+      names += (names.empty() ? "" : ", ") + std::string(at->if_name);
     if_freenameindex(all);
   }
   return {"ERR_OVERLANE_MISSING", "no interface " + options.interface + " in " +

@@ -1,6 +1,6 @@
-// udp port: an underlay made of the kernel's UDP sockets. Packets are UDP payloads, a VXLAN header and a frame, with the
-// other end in their headroom (core/datagram.h); what packet->headers say is of the frame. Super-frames go out as one
-// system call (UDP_SEGMENT), and trains that the kernel put together (UDP_GRO) come in as super-frames.
+// udp port: an underlay made of the kernel's UDP sockets. Packets are UDP payloads, a VXLAN header and a frame, with
+// the other end in their headroom (core/datagram.h); what packet->headers say is of the frame. Super-frames go out as
+// one system call (UDP_SEGMENT), and trains that the kernel put together (UDP_GRO) come in as super-frames.
 #pragma once
 
 #include <sys/socket.h>
@@ -39,13 +39,13 @@ class UdpPort final : public Port {
     std::string netns;  // path; empty: the caller's namespace
     IpAddress local;    // of an interface there
     uint16_t udp_port = vxlan::kPort;
-    uint8_t ttl = 64;                     // or hop limit
-    uint32_t source_ports = 4;            // sending sockets a worker: 1 to kMaxSenders, a power of two
-    uint32_t mtu = 0;                     // bytes of outer IP packet; 0: that of the interface
-    uint32_t receive_buffer = 8u << 20;   // bytes; without CAP_NET_ADMIN at most net.core.rmem_max
-    uint32_t send_buffer = 8u << 20;      // of each sending socket; net.core.wmem_max
-    bool gso = true;                      // UDP_SEGMENT
-    bool gro = true;                      // UDP_GRO
+    uint8_t ttl = 64;                    // or hop limit
+    uint32_t source_ports = 4;           // sending sockets a worker: 1 to kMaxSenders, a power of two
+    uint32_t mtu = 0;                    // bytes of outer IP packet; 0: that of the interface
+    uint32_t receive_buffer = 8u << 20;  // bytes; without CAP_NET_ADMIN at most net.core.rmem_max
+    uint32_t send_buffer = 8u << 20;     // of each sending socket; net.core.wmem_max
+    bool gso = true;                     // UDP_SEGMENT
+    bool gro = true;                     // UDP_GRO
   };
   static constexpr uint32_t kMaxSenders = 64;
 
@@ -124,14 +124,14 @@ class UdpPort final : public Port {
   uint32_t headers_;      // bytes of outer IP and UDP header
   uint32_t longest_ = 0;  // bytes of datagram that the MTU allows
   bool gso_;
-  Nanos now_ = 0;  // of the burst that is sent
+  Nanos now_ = 0;                       // of the burst that is sent
   std::unique_ptr<UdpTrain[]> trains_;  // one a sender, so that flows do not break up each other's
   std::unique_ptr<mmsghdr[]> each_;
 
   std::unique_ptr<Slot[]> slots_;
   mmsghdr messages_[kBatch];
-  uint32_t next_ = 0;    // message to take up
-  uint32_t filled_ = 0;  // messages that were read
+  uint32_t next_ = 0;         // message to take up
+  uint32_t filled_ = 0;       // messages that were read
   Packet* split_[kMaxBurst];  // of a train that was taken apart
   uint32_t split_next_ = 0;
   uint32_t split_count_ = 0;

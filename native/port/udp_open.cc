@@ -95,13 +95,13 @@ NetResult open_sender(const Opening& opening, int& fd) {
   sock_filter nothing[] = {{BPF_RET | BPF_K, 0, 0, 0}};
   const sock_fprog filter{1, nothing};
   const int ttl = opening.options.ttl;
-  const bool set_up = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 &&
-                      set(fd, SOL_SOCKET, SO_RCVBUF, kErrorRoom) &&
-                      (opening.v4() ? set(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO) &&
-                                          set(fd, SOL_IP, IP_RECVERR, kOn) && set(fd, SOL_IP, IP_TTL, ttl)
-                                    : set(fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO) &&
-                                          set(fd, SOL_IPV6, IPV6_RECVERR, kOn) &&
-                                          set(fd, SOL_IPV6, IPV6_UNICAST_HOPS, ttl));
+  const bool set_up =
+      setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 &&
+      set(fd, SOL_SOCKET, SO_RCVBUF, kErrorRoom) &&
+      (opening.v4() ? set(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO) && set(fd, SOL_IP, IP_RECVERR, kOn) &&
+                          set(fd, SOL_IP, IP_TTL, ttl)
+                    : set(fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO) && set(fd, SOL_IPV6, IPV6_RECVERR, kOn) &&
+                          set(fd, SOL_IPV6, IPV6_UNICAST_HOPS, ttl));
   if (!set_up) return net_error(errno, "set up a UDP socket");
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, opening.options.send_buffer);
   return bind_to_random(fd, opening);

@@ -105,8 +105,8 @@ bool UdpPort::load_packet(Packet* packet, CounterRow& row) {
 
 bool UdpPort::load_super_frame(Packet* packet, const Datagram& datagram, CounterRow& row) {
   Segmentation plan;
-  if (OVERLANE_UNLIKELY(!plan_segments(packet->data + kPrefix, packet->length - kPrefix, packet->headers,
-                                       packet->segment, plan))) {
+  if (OVERLANE_UNLIKELY(
+          !plan_segments(packet->data + kPrefix, packet->length - kPrefix, packet->headers, packet->segment, plan))) {
     lose(packet, Counter::drop_offload, row);
     return false;
   }

@@ -19,8 +19,8 @@ struct UdpTrain {
   uint32_t stride = 0;  // bytes of each but the last
   uint32_t last = 0;    // bytes of the last
   uint32_t bytes = 0;
-  uint32_t used = 0;                  // of `room`
-  const uint8_t* at[kMaxDatagrams];   // each datagram: in a packet, or in `room`
+  uint32_t used = 0;                 // of `room`
+  const uint8_t* at[kMaxDatagrams];  // each datagram: in a packet, or in `room`
   // Segments of super-frames are put together here, side by side: copied while their checksum is computed, which costs
   // less than what the kernel asks for a train in pieces (65 ns a datagram, two pieces each).
   std::unique_ptr<uint8_t[]> room = std::make_unique<uint8_t[]>(kRoom);

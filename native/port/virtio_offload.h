@@ -11,7 +11,8 @@ namespace overlane {
 // before `tag` bytes of VLAN tag were put in. False: a super-frame that cannot be described, or a header that lies.
 bool accept_offload(const VirtioHeader& header, uint32_t tag, Packet& packet);
 
-// The header for a packet whose headers are set. False: no whole TCP or UDP, so there is nothing to leave to the kernel.
+// The header for a packet whose headers are set. False: no whole TCP or UDP, so there is nothing to leave to the
+// kernel.
 bool describe_offload(const Packet& packet, VirtioHeader& header);
 
 }  // namespace overlane

@@ -186,8 +186,8 @@ void XdpPort::report(const NetResult& failure) {
 
 void XdpPort::gone() {
   broken_ = true;
-  report({"ERR_OVERLANE_MISSING", "the interface " + options_.interface +
-                                      " is gone; the port goes on when there is one of that name again"});
+  report({"ERR_OVERLANE_MISSING",
+          "the interface " + options_.interface + " is gone; the port goes on when there is one of that name again"});
 }
 
 void XdpPort::link_changed(const LinkInfo& link) {

@@ -85,8 +85,8 @@ NetResult open_xdp(const XdpPort::Options& options, uint32_t workers, uint32_t o
                    std::vector<std::unique_ptr<Port>>& ports, LinkDetails& link, std::string& mode) {
   ports.clear();
   if (owner >= workers) {
-    return {"ERR_OVERLANE_OPTION", "there is no worker " + std::to_string(owner) + ": there are " +
-                                       std::to_string(workers)};
+    return {"ERR_OVERLANE_OPTION",
+            "there is no worker " + std::to_string(owner) + ": there are " + std::to_string(workers)};
   }
   auto port = std::make_unique<XdpPort>(options);
   NetResult opened = port->open(link);

@@ -94,8 +94,9 @@ NetResult xdp_error(int error, const std::string& what) {
   const std::string memory = "the limit on locked memory (ulimit -l; LimitMEMLOCK= in a systemd unit)";
   if (error == ENOSYS || error == EAFNOSUPPORT) {
     return {"ERR_OVERLANE_UNSUPPORTED",
-            message + "; this kernel was built without AF_XDP (CONFIG_XDP_SOCKETS, CONFIG_BPF_SYSCALL): use a packet "
-                      "port instead"};
+            message +
+                "; this kernel was built without AF_XDP (CONFIG_XDP_SOCKETS, CONFIG_BPF_SYSCALL): use a packet "
+                "port instead"};
   }
   if (error == ENOBUFS) {
     return {"ERR_OVERLANE_PERMISSION", message + "; raise " + memory + ", grant CAP_IPC_LOCK, or set fewer frames"};

@@ -97,8 +97,8 @@ class XdpSocket {
 
   XdpRing<xdp_desc> received;
   XdpRing<xdp_desc> transmit;
-  XdpRing<uint64_t> fill;  // frames to receive into
-  XdpRing<uint64_t> done;  // frames that were transmitted
+  XdpRing<uint64_t> fill;      // frames to receive into
+  XdpRing<uint64_t> done;      // frames that were transmitted
   std::vector<uint64_t> free;  // frames to transmit from
 
  private:

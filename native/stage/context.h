@@ -51,7 +51,7 @@ struct Tunnel {  // one VTEP of one domain, with the outer headers ready to be s
   bool untag = false;     // the domain is a mapped VLAN: its tag stays here
   uint16_t domain = kNoDomain;
   uint16_t underlay = kNoUnderlay;
-  uint32_t hop = kNoHop;               // in next_hops
+  uint32_t hop = kNoHop;             // in next_hops
   uint32_t next_of_hop = kNoTunnel;  // another tunnel with that next hop
   IpAddress vtep;
   uint64_t pseudo_sum = 0;                  // UDP pseudo-header without the length
@@ -70,8 +70,8 @@ struct Underlay {
   uint32_t mtu = 0;
   IpAddress local;
   Mac mac = 0;
-  bool resolve = false;       // asks for the MACs of next hops, and answers for `local`
-  uint8_t prefix_length = 0;  // of `local`: what is on the link
+  bool resolve = false;              // asks for the MACs of next hops, and answers for `local`
+  uint8_t prefix_length = 0;         // of `local`: what is on the link
   std::optional<IpAddress> gateway;  // towards the rest; none: everything is on the link
 };
 
@@ -133,8 +133,8 @@ struct Context {
   std::vector<Underlay> underlays;
   std::vector<std::vector<uint16_t>> carried;  // by port: the underlays that it carries
   std::vector<Tunnel> tunnels;
-  FlatMap<VniKey, uint16_t> vnis;          // -> domain
-  FlatMap<AddressKey, uint32_t> vteps;     // in a domain -> tunnel
+  FlatMap<VniKey, uint16_t> vnis;       // -> domain
+  FlatMap<AddressKey, uint32_t> vteps;  // in a domain -> tunnel
   NextHops next_hops;
   VtepCache recent_vteps;
   bool asks_neighbors = false;  // some domain has proxy ARP or snooping

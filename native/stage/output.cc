@@ -13,7 +13,8 @@ namespace overlane {
 namespace {
 
 uint32_t frame_length(const Packet& packet) {
-  return packet.segment == 0 ? packet.length : std::min(packet.length, uint32_t{packet.headers.payload} + packet.segment);
+  return packet.segment == 0 ? packet.length
+                             : std::min(packet.length, uint32_t{packet.headers.payload} + packet.segment);
 }
 
 }  // namespace
@@ -45,10 +46,12 @@ void Output::encapsulate(uint16_t index, Burst& burst, Context& context) {
     vxlan_to_datagrams(burst, underlay, context);
     return hand_over(underlay.carrier, burst, context);
   }
-  finish_all(burst, context, [](const Packet& packet) { return packet.is_ordinary(); }, [&](Burst& finished) {
-    vxlan_encap(finished, underlay, context);
-    hand_over(underlay.carrier, finished, context);
-  });
+  finish_all(
+      burst, context, [](const Packet& packet) { return packet.is_ordinary(); },
+      [&](Burst& finished) {
+        vxlan_encap(finished, underlay, context);
+        hand_over(underlay.carrier, finished, context);
+      });
 }
 
 void Output::transmit(uint16_t port, Burst& burst, Context& context) {
@@ -67,8 +70,9 @@ void Output::transmit(uint16_t port, Burst& burst, Context& context) {
   burst.count = fits;
   if (OVERLANE_LIKELY(ordinary)) return hand_over(port, burst, context);
   const uint8_t offloads = links_[port].port->offloads();
-  finish_all(burst, context, [&](const Packet& packet) { return takes(packet, offloads); },
-             [&](Burst& finished) { hand_over(port, finished, context); });
+  finish_all(
+      burst, context, [&](const Packet& packet) { return takes(packet, offloads); },
+      [&](Burst& finished) { hand_over(port, finished, context); });
 }
 
 void Output::hand_over(uint16_t port, Burst& burst, Context& context) {

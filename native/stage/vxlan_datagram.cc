@@ -54,8 +54,8 @@ void vxlan_to_datagrams(Burst& burst, const Underlay& underlay, Context& context
     Packet& packet = *burst.packets[i];
     const Tunnel& tunnel = context.tunnels[tunnel_index(packet.source)];
     if (OVERLANE_UNLIKELY(tunnel.untag)) pop_vlan_tag(packet);
-    const Datagram datagram{tunnel.vtep, static_cast<uint16_t>(flow_hash(packet.data, packet.headers)),
-                            outer_ecn(packet), {}};
+    const Datagram datagram{
+        tunnel.vtep, static_cast<uint16_t>(flow_hash(packet.data, packet.headers)), outer_ecn(packet), {}};
     packet.data -= sizeof(Vxlan);
     packet.length += sizeof(Vxlan);
     store(packet.data, load<uint64_t>(tunnel.header + sizeof tunnel.header - sizeof(Vxlan)));

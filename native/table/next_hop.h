@@ -30,9 +30,9 @@ struct NextHop {
   State state = State::idle;
   uint8_t asked = 0;  // requests since it is asking or probing
   uint16_t underlay = 0;
-  uint16_t waiting = 0;                           // packets
+  uint16_t waiting = 0;                          // packets
   uint16_t first_waiting = 0, last_waiting = 0;  // slots of them, where there are any
-  uint32_t tunnels = kNoTunnel;                   // the first; Tunnel::next_of_hop leads on
+  uint32_t tunnels = kNoTunnel;                  // the first; Tunnel::next_of_hop leads on
   IpAddress ip;
   Mac mac = 0;  // 0: not known
   Nanos confirmed = 0;

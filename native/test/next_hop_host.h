@@ -49,7 +49,7 @@ inline Bytes nd(const Bytes& to, const Bytes& from, const Bytes& source, const B
 }
 
 inline Bytes arp(const Bytes& to, const Bytes& from, uint8_t operation, const Bytes& source, const Bytes& target_mac,
-          const Bytes& target) {
+                 const Bytes& target) {
   return join({to, from, hex("0806 0001 0800 0604 00"), {operation}, from, source, target_mac, target});
 }
 
@@ -70,16 +70,16 @@ inline Bytes question(bool v6, const Bytes& from, uint8_t mac_last, uint8_t targ
             join({{1, 1}, mac(mac_last)}));
 }
 
-inline const Bytes kArpRequest = hex(
-    "ffffffffffff 02420a000011 0806 0001 0800 0604 0001 02420a000011 c0a84d01 000000000000 c0a84d02");
-inline const Bytes kArpProbe = hex(
-    "02420a000022 02420a000011 0806 0001 0800 0604 0001 02420a000011 c0a84d01 000000000000 c0a84d02");
-inline const Bytes kNdRequest = hex(
-    "3333ff000002 02420a000011 86dd 60000000 0020 3a ff fd000000000000000000000000000001"
-    "ff0200000000000000000001ff000002 8700 7345 00000000 fd000000000000000000000000000002 0101 02420a000011");
-inline const Bytes kNdProbe = hex(
-    "02420a000022 02420a000011 86dd 60000000 0020 3a ff fd000000000000000000000000000001"
-    "fd000000000000000000000000000002 8700 7449 00000000 fd000000000000000000000000000002 0101 02420a000011");
+inline const Bytes kArpRequest =
+    hex("ffffffffffff 02420a000011 0806 0001 0800 0604 0001 02420a000011 c0a84d01 000000000000 c0a84d02");
+inline const Bytes kArpProbe =
+    hex("02420a000022 02420a000011 0806 0001 0800 0604 0001 02420a000011 c0a84d01 000000000000 c0a84d02");
+inline const Bytes kNdRequest =
+    hex("3333ff000002 02420a000011 86dd 60000000 0020 3a ff fd000000000000000000000000000001"
+        "ff0200000000000000000001ff000002 8700 7345 00000000 fd000000000000000000000000000002 0101 02420a000011");
+inline const Bytes kNdProbe =
+    hex("02420a000022 02420a000011 86dd 60000000 0020 3a ff fd000000000000000000000000000001"
+        "fd000000000000000000000000000002 8700 7449 00000000 fd000000000000000000000000000002 0101 02420a000011");
 
 // 192.168.77.1/24 or fd00::1/64 at :11, with one bridge and a VTEP for every MAC :40 and up.
 struct Host {
@@ -152,9 +152,9 @@ inline bool goes_to(const Bytes& frame, uint8_t mac_last) {
 }  // namespace overlane::test
 
 // TEST, once for IPv4 and once for IPv6.
-#define BOTH_TEST(title, name)                                                    \
-  static void name(bool v6);                                                      \
-  TEST(title) {                                                                   \
-    for (bool v6 : {false, true}) name(v6);                                       \
-  }                                                                               \
+#define BOTH_TEST(title, name)              \
+  static void name(bool v6);                \
+  TEST(title) {                             \
+    for (bool v6 : {false, true}) name(v6); \
+  }                                         \
   static void name(bool v6)

@@ -18,9 +18,9 @@ struct Flow {
   bool ipv6 = false;
   bool tcp = true;
   unsigned tags = 0;
-  Bytes tcp_options = {};    // a multiple of 4 bytes
-  Bytes ip_options = {};     // IPv4: a multiple of 4 bytes
-  Bytes extensions = {};     // IPv6, whole; the first is of type `extension`, the last says what follows
+  Bytes tcp_options = {};  // a multiple of 4 bytes
+  Bytes ip_options = {};   // IPv4: a multiple of 4 bytes
+  Bytes extensions = {};   // IPv6, whole; the first is of type `extension`, the last says what follows
   uint8_t extension = 0;
   uint16_t fragment = 0x4000;
   bool udp_checksum = true;

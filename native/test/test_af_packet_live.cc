@@ -76,12 +76,13 @@ void transfer(const Pair& pair, const std::string& address) {
   test::run("head -c 48M /dev/urandom >" + file);
   const std::string server =
       "import socket,hashlib\n"
-      "s=socket.create_server((\"" + address + "\",5005),family=socket.AF_INET6 if \":\" in \"" + address +
+      "s=socket.create_server((\"" +
+      address + "\",5005),family=socket.AF_INET6 if \":\" in \"" + address +
       "\" else socket.AF_INET)\ns.settimeout(20)\nc,_=s.accept()\nc.settimeout(20)\nh=hashlib.sha256()\n"
       "while d:=c.recv(1<<20): h.update(d)\nprint(h.hexdigest())\n";
-  const std::string client = "import socket,time\nfor i in range(50):\n  try: s=socket.create_connection((\"" + address +
-                             "\",5005),5); break\n  except OSError: time.sleep(0.1)\ns.sendfile(open(\"" + file +
-                             "\",\"rb\"))\n";
+  const std::string client = "import socket,time\nfor i in range(50):\n  try: s=socket.create_connection((\"" +
+                             address + "\",5005),5); break\n  except OSError: time.sleep(0.1)\ns.sendfile(open(\"" +
+                             file + "\",\"rb\"))\n";
   const std::string got = test::output_of("(" + pair.left.command("timeout 40 python3 -c '" + client + "'") + ") & " +
                                           pair.right.command("timeout 40 python3 -c '" + server + "'") + "; wait");
   CHECK_EQ(got.substr(0, 64), test::output_of("sha256sum <" + file).substr(0, 64));
@@ -105,7 +106,9 @@ TEST("packet port: TCP through two of them arrives as it was, in super-frames") 
   CHECK(glue.longest() > 32768);
   CHECK(a.all_released() && b.all_released());
   CHECK_EQ(a.count(Counter::drop_offload) + b.count(Counter::drop_offload), 0u);
-  const auto out = [](const PacketPorts& of) { return of.count(Counter::tx_packets) + of.count(Counter::drop_port_full); };
+  const auto out = [](const PacketPorts& of) {
+    return of.count(Counter::tx_packets) + of.count(Counter::drop_port_full);
+  };
   CHECK_EQ(a.count(Counter::rx_packets) + b.count(Counter::rx_packets), out(a) + out(b));
 }
 
@@ -118,7 +121,8 @@ TEST("packet port: super-frames over 64 KiB (BIG TCP) are counted, and what foll
   Glue glue(a, b);
   CHECK_EQ(pair.left.ip("link set eth0 gso_max_size 180000"), 0);
   const std::string server =
-      "import socket\ns=socket.create_server((\"fd98::3\",5005),family=socket.AF_INET6)\ns.settimeout(9)\nc,_=s.accept()\n"
+      "import "
+      "socket\ns=socket.create_server((\"fd98::3\",5005),family=socket.AF_INET6)\ns.settimeout(9)\nc,_=s.accept()\n"
       "c.settimeout(2)\nwhile c.recv(1<<20): pass\n";
   const std::string client =
       "import socket,time\ntime.sleep(0.7)\ns=socket.create_connection((\"fd98::3\",5005),5)\ns.settimeout(2)\n"
@@ -139,7 +143,8 @@ TEST("packet port: USO super-frames of a kernel's UDP go through whole") {
   if (!a.result || !b.result) return;
   Glue glue(a, b);
   const std::string server =
-      "import socket\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\ns.bind((\"10.98.0.3\",5006))\ns.settimeout(10)\n"
+      "import "
+      "socket\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\ns.bind((\"10.98.0.3\",5006))\ns.settimeout(10)\n"
       "print(\" \".join(str(len(s.recv(2000))) for i in range(11)))\n";
   const std::string client =
       "import socket,time\ntime.sleep(0.7)\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"

@@ -1,5 +1,4 @@
 #include "offload/merge.h"
-
 #include "test/check.h"
 #include "test/offload_frames.h"
 

@@ -18,14 +18,14 @@ BOTH_TEST("next_hop: answers of strangers, for others, and broken ones change no
   };
   with(5, 0x12);  // to another station
   if (v6) {
-    with(21, 254);               // hop limit
+    with(21, 254);  // hop limit
     with(57, good[57] ^ 1, false);
-    with(55, 1);                 // code
-    with(79, 0);                 // option of no length
-    with(79, 2);                 // option longer than the message
-    with(80, 0x03);              // group MAC
-    with(22, 0xff);              // from a group
-    with(53, 7);                 // to another address
+    with(55, 1);     // code
+    with(79, 0);     // option of no length
+    with(79, 2);     // option longer than the message
+    with(80, 0x03);  // group MAC
+    with(22, 0xff);  // from a group
+    with(53, 7);     // to another address
     Bytes shortened = nd(mac(0x11), mac(0x22), address(v6, 2), address(v6, 1), 136, 0x60, address(v6, 2), {2, 1, 2, 4});
     bad.push_back(shortened);
     bad.push_back(Bytes(good.begin(), good.begin() + 77));

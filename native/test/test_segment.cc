@@ -1,5 +1,4 @@
 #include "offload/segment.h"
-
 #include "test/check.h"
 #include "test/offload_frames.h"
 
@@ -40,9 +39,9 @@ void check_flow(const Flow& flow, size_t size, uint16_t segment) {
 
 TEST("segment: TCP over IPv4, byte for byte") {
   // 20 bytes of payload in segments of 8; CWR, ECE, PSH and FIN set, ID and sequence number about to wrap.
-  const Bytes super = hex(
-      "02420a000002 02420a000001 0800 4502 003c ffff 4000 40 06 0000 0a000001 0a000002"
-      "c350 1451 fffffffc 01020304 50d9 01f5 1431 0000 000102030405060708090a0b0c0d0e0f10111213");
+  const Bytes super =
+      hex("02420a000002 02420a000001 0800 4502 003c ffff 4000 40 06 0000 0a000001 0a000002"
+          "c350 1451 fffffffc 01020304 50d9 01f5 1431 0000 000102030405060708090a0b0c0d0e0f10111213");
   const auto out = segments_of(super, 8);
   CHECK_EQ(out.size(), 3u);
   CHECK(out[0] == hex("02420a000002 02420a000001 0800 4502 0030 ffff 4000 40 06 26c4 0a000001 0a000002"
@@ -172,8 +171,7 @@ TEST("segment: cut gives ordinary packets with the metadata of the super-frame")
     Pools pools(64, 4);
     const Bytes payload = payload_bytes(4201);
     Packet* out[64];
-    Packet* super =
-        packet_of(pools, with_partial_checksum(flow, frame_of(flow, payload)), 1400, kPartialChecksum);
+    Packet* super = packet_of(pools, with_partial_checksum(flow, frame_of(flow, payload)), 1400, kPartialChecksum);
     const auto expected = expected_segments(flow, payload, 1400, {});
     CHECK_EQ(cut(super, out, 64, pools), 4u);
     for (size_t i = 0; i < 4; ++i) {

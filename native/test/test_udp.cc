@@ -1,4 +1,5 @@
-// The udp port against the kernel: two of them in two namespaces joined by veth, and one with the kernel's vxlan device.
+// The udp port against the kernel: two of them in two namespaces joined by veth, and one with the kernel's vxlan
+// device.
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/udp.h>
@@ -110,7 +111,8 @@ class End {
       const std::string name = kCounterInfo[i].name;
       const auto value = static_cast<int64_t>(row.values[i]);
       if (name == "rx_packets" || name == "cloned" || name == "segmented") left += value;
-      if (name == "tx_packets" || name == "consumed" || name == "coalesced" || name.rfind("drop_", 0) == 0) left -= value;
+      if (name == "tx_packets" || name == "consumed" || name == "coalesced" || name.rfind("drop_", 0) == 0)
+        left -= value;
     }
     return left;
   }
@@ -594,7 +596,8 @@ TEST("udp: what cannot be opened says why") {
     if (result.message.find(text) == std::string::npos) fail(__FILE__, __LINE__, result.message + " lacks " + text);
     CHECK(ports.empty());
   };
-  CHECK_EQ(wire.a.ip("link add vx0 type vxlan id 7 dev u0 dstport 4789 && ip -n " + wire.a.name() + " link set vx0 up"), 0);
+  CHECK_EQ(wire.a.ip("link add vx0 type vxlan id 7 dev u0 dstport 4789 && ip -n " + wire.a.name() + " link set vx0 up"),
+           0);
   error(options_for(wire.a, false, 1), "ERR_OVERLANE_BUSY", "UDP port 4789 of 10.77.0.1 is in use");
   error(options_for(wire.a, false, 1), "ERR_OVERLANE_BUSY", "vxlan device");
   error(options_for(wire.a, false, 9), "ERR_OVERLANE_MISSING", "10.77.0.9");

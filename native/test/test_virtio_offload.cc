@@ -1,7 +1,6 @@
 // What a virtio-net header says of a frame, and what it must not be believed.
-#include "port/virtio_offload.h"
-
 #include "core/pool.h"
+#include "port/virtio_offload.h"
 #include "stage/parse.h"
 #include "test/check.h"
 #include "test/frames.h"
@@ -76,35 +75,47 @@ TEST("virtio header: a NIC's merged packets get the pseudo-header's sum") {
   CHECK(c.bytes() == hex(kTcp));
 }
 
-TEST("virtio header: an inner checksum is finished on the spot, an inner super-frame refused") {
+TEST("virtio header: what is open inside VXLAN is noted as that; in another tunnel it is finished, or refused") {
   // UDP without a checksum, 8 bytes, then the TCP segment from above as if it were the inside of a tunnel.
-  const Bytes outer = hex(
-      "02420a000003 02420a000002 0800 4500 0054 0001 4000 4011 2695 0a000002 0a000003 c000 12b5 0040 0000"
-      "0800000000000100");
+  const Bytes outer =
+      hex("02420a000003 02420a000002 0800 4500 0054 0001 4000 4011 2695 0a000002 0a000003 c000 12b5 0040 0000"
+          "0800000000000100");
   const Bytes inner = hex(kTcp);
   const Bytes frame = test::join({outer, inner});
   const auto start = static_cast<uint16_t>(outer.size() + kL4);
   Case c(frame);
   CHECK(accept_offload({virtio::kNeedsChecksum, 0, 0, 0, start, 16}, 0, *c.packet));
-  CHECK(c.packet->is_ordinary());
-  // By hand: ones' complement of the sum from the TCP header on, the pseudo-header's sum in its field.
-  const uint16_t right = test::ones_complement(frame, start, frame.size());
-  CHECK_EQ(load_be16(c.packet->data + start + 16), right);
+  CHECK_EQ(c.packet->flags, kPartialChecksum | kInnerOffload);
+  CHECK(c.bytes() == frame);
   Case super(frame);
-  CHECK(!accept_offload({virtio::kNeedsChecksum, virtio::kGsoTcp4, 54, 4, start, 16}, 0, *super.packet));
+  CHECK(accept_offload({virtio::kNeedsChecksum, virtio::kGsoTcp4, 54, 4, start, 16}, 0, *super.packet));
+  CHECK_EQ(super.packet->flags, kPartialChecksum | kInnerOffload);
+  CHECK_EQ(super.packet->segment, 4);
   CHECK(super.bytes() == frame);
+
+  // Two bytes further: no VXLAN, but a checksum to finish all the same.
+  const Bytes odd = test::join({outer, {0, 0}, inner});
+  const auto later = static_cast<uint16_t>(start + 2);
+  Case other(odd);
+  CHECK(accept_offload({virtio::kNeedsChecksum, 0, 0, 0, later, 16}, 0, *other.packet));
+  CHECK(other.packet->is_ordinary());
+  // By hand: ones' complement of the sum from the TCP header on, the pseudo-header's sum in its field.
+  CHECK_EQ(load_be16(other.packet->data + later + 16), test::ones_complement(odd, later, odd.size()));
+  Case refused(odd);
+  CHECK(!accept_offload({virtio::kNeedsChecksum, virtio::kGsoTcp4, 54, 4, later, 16}, 0, *refused.packet));
+  CHECK(refused.bytes() == odd);
 }
 
 TEST("virtio header: what lies is refused") {
   const Bytes frame = hex(kTcp);
   const VirtioHeader lies[] = {
-      {virtio::kNeedsChecksum, 0, 0, 0, 61, 0},                       // the field is cut
-      {virtio::kNeedsChecksum, 0, 0, 0, 0xffff, 0xffff},              // far away
-      {virtio::kNeedsChecksum, virtio::kGsoTcp4, 54, 0, kL4, 16},     // segments of nothing
-      {virtio::kNeedsChecksum, virtio::kGsoTcp6, 54, 4, kL4, 16},     // the other IP
-      {virtio::kNeedsChecksum, virtio::kGsoUdp, 54, 4, kL4, 16},      // not UDP
-      {virtio::kNeedsChecksum, 3, 54, 4, kL4, 16},                    // UFO
-      {virtio::kNeedsChecksum, virtio::kGsoTcp4, 54, 4, kL4, 6},      // another field
+      {virtio::kNeedsChecksum, 0, 0, 0, 61, 0},                    // the field is cut
+      {virtio::kNeedsChecksum, 0, 0, 0, 0xffff, 0xffff},           // far away
+      {virtio::kNeedsChecksum, virtio::kGsoTcp4, 54, 0, kL4, 16},  // segments of nothing
+      {virtio::kNeedsChecksum, virtio::kGsoTcp6, 54, 4, kL4, 16},  // the other IP
+      {virtio::kNeedsChecksum, virtio::kGsoUdp, 54, 4, kL4, 16},   // not UDP
+      {virtio::kNeedsChecksum, 3, 54, 4, kL4, 16},                 // UFO
+      {virtio::kNeedsChecksum, virtio::kGsoTcp4, 54, 4, kL4, 6},   // another field
   };
   for (const VirtioHeader& lie : lies) {
     Case c(frame);
@@ -120,10 +131,10 @@ TEST("virtio header: what lies is refused") {
 
 TEST("virtio header: IPv6 with extension headers") {
   // fd00::2 -> fd00::3, destination options, TCP
-  Bytes frame = hex(
-      "02420a000003 02420a000002 86dd 60000000 0020 3c40"
-      "fd000000000000000000000000000002 fd000000000000000000000000000003 0600 0104 00000000"
-      "1389 c001 00000001 00000002 5010 0040 0000 0000 01020304");
+  Bytes frame =
+      hex("02420a000003 02420a000002 86dd 60000000 0020 3c40"
+          "fd000000000000000000000000000002 fd000000000000000000000000000003 0600 0104 00000000"
+          "1389 c001 00000001 00000002 5010 0040 0000 0000 01020304");
   Case c(frame);
   CHECK(accept_offload({virtio::kNeedsChecksum, virtio::kGsoTcp6, 82, 2, 62, 16}, 0, *c.packet));
   CHECK_EQ(c.packet->segment, 2);

@@ -182,7 +182,8 @@ TEST("xdp port: checksums that a kernel's stack left unfinished are marked, fini
       CHECK_EQ(syn.flags, offload ? kPartialChecksum : 0);
       syn.headers = parse_frame(syn.data, syn.length);
       if (offload) CHECK(complete_checksum(syn));
-      Bytes summed = join({Bytes(syn.data + 26, syn.data + 34), {0, 6, 0, static_cast<uint8_t>(syn.length - 34)},
+      Bytes summed = join({Bytes(syn.data + 26, syn.data + 34),
+                           {0, 6, 0, static_cast<uint8_t>(syn.length - 34)},
                            Bytes(syn.data + 34, syn.data + syn.length)});
       CHECK_EQ(ones_complement(summed, 0, summed.size()), 0);
       release(&syn);

@@ -123,7 +123,14 @@ async function ownSite(setting: Setting, n: 1 | 2, near: Near, far: Near): Promi
   });
   if (!learning) for (const ip of [far.ip, far.ip6]) bridge.addPeer({ mac: far.mac, ip, vtep: far.vtep });
   const addresses = [`${near.ip}/24`, ...(mtu < 1280 ? [] : [`${near.ip6}/64`])];
-  const tap = dataplane.addPort({ type: 'tap', netns: near.container.name, name: 'eth0', mac: near.mac, addresses, mtu });
+  const tap = dataplane.addPort({
+    type: 'tap',
+    netns: near.container.name,
+    name: 'eth0',
+    mac: near.mac,
+    addresses,
+    mtu,
+  });
   bridge.attach(tap);
   await dataplane.start();
   const { place: _, vtep: __, ...site } = near;
