@@ -313,6 +313,17 @@ export interface Addon {
   measureFdb(kind: number, entries: number, lookups: number): FdbMeasure;
   /** What the build and the machine offer, for `doctor`. */
   cpu(): { dispatch: string };
+  /** What a TAP, in a namespace of its own, takes; throws what is missing. */
+  tapOffloads(): { tso: boolean; uso: boolean };
+  udpOffloads(): { segment: boolean; gro: boolean };
+  /** How an AF_XDP port opens on a loopback of its own, such as `generic, copy`; throws why it does not. */
+  xdpMode(): string;
+  /** Towards `ip` of 4 or 16 bytes: the MTU of the route or, where the kernel has heard of a smaller one, that; and the source address. */
+  pathMtu(ip: Uint8Array): { mtu: number; source: Uint8Array };
+  /** Of this thread: bit i is capability i. */
+  permittedCapabilities(): bigint;
+  /** In all threads, for good: keeps at most `keep`. */
+  dropCapabilities(keep: bigint): void;
 }
 
 function load(): Addon {

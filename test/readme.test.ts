@@ -1,29 +1,42 @@
-/** The README's example runs as it stands, and its table of errors is whole. */
+/** The README's examples run as they stand, and its table of errors is whole. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { expect, it } from 'vitest';
+import { hasRoot, NEEDS_ROOT, Netns } from './live/netns.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 
-it('the example prints what its comments say', () => {
-  const code = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+/** Runs an example inside the package, where 'overlane' is the package itself; `prefix` is a command to run it by. */
+function runExample(code: string, prefix: string[] = []) {
   const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
-  // Inside the package, where 'overlane' is the package itself.
   const folder = mkdtempSync(join(root, 'build', 'readme-'));
   try {
     const file = join(folder, 'example.mjs');
     writeFileSync(file, ts.transpileModule(code, { compilerOptions: options }).outputText);
-    const { stdout, stderr, status } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
-    expect(stderr).toBe('');
-    expect(status).toBe(0);
-    expect(stdout).toBe('4096\n4096\ntrue\n');
+    const [program = '', ...args] = [...prefix, process.execPath, file];
+    const { stdout, stderr, status } = spawnSync(program, args, { encoding: 'utf8', timeout: 30_000 });
+    return { stdout, stderr, status };
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+const [live = '', offline = ''] = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+
+it('the offline example prints what its comments say', () => {
+  expect(runExample(offline)).toEqual({ stdout: '4096\n4096\ntrue\n', stderr: '', status: 0 });
+});
+
+it.skipIf(!hasRoot)(`the live example runs ${NEEDS_ROOT}`, () => {
+  const [container, host] = [new Netns('c1'), new Netns('host')];
+  host.ip('address', 'add', '192.168.77.1/24', 'dev', 'lo');
+  const code = live.replace("netns: 'c1'", `netns: '${container.name}'`);
+  expect(code).not.toBe(live);
+  expect(runExample(code, ['ip', 'netns', 'exec', host.name])).toEqual({ stdout: '', stderr: '', status: 0 });
 });
 
 it('every error code is explained', () => {

@@ -44,6 +44,13 @@ void check(Napi::Env env, const NetResult& result) {
   if (!result) throw_error(env, result.code, result.message);
 }
 
+// What becomes of the interface that has the address is told, if there is one: an underlay works without, too.
+void watch_link_of(IpAddress ip, const std::string& netns, uint16_t port, Engine& engine) {
+  LinkDetails link;
+  std::string name;
+  if (in_namespace(netns, [&] { return find_link_of(ip, link, name); })) engine.watch_link(port, netns, name);
+}
+
 }  // namespace
 
 // Adds what was opened, and has its interface watched.
@@ -140,6 +147,7 @@ Napi::Value DataplaneObject::add_udp_underlay(Info info) {
   underlay.mtu = mtu;
   underlay.local = options.local;
   const uint16_t added = change(info, [&](Dataplane& to) { return to.add_underlay(underlay); });
+  watch_link_of(options.local, options.netns, index, engine(info));
   auto result = Napi::Object::New(env);
   result.Set("underlay", Napi::Number::New(env, added));
   result.Set("port", Napi::Number::New(env, index));

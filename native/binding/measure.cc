@@ -5,6 +5,7 @@
 
 #include "binding/convert.h"
 #include "binding/dataplane.h"
+#include "binding/system.h"
 
 namespace overlane {
 
@@ -68,6 +69,7 @@ void init_measure(Napi::Env env, Napi::Object exports) {
   auto kinds = Napi::Array::New(env);
   for (const char* kind : kFdbKinds) kinds.Set(kinds.Length(), kind);
   exports.Set("fdbKinds", kinds);
+  init_system(env, exports);
 }
 
 }  // namespace overlane

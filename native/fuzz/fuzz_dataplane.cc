@@ -1,6 +1,7 @@
 // Any bytes through parse -> bridge -> encap -> decap. The first byte says where the frame enters: a container port,
 // or the wire as it is, or the wire behind headers that are right. What comes out on the wire of one side goes into the
 // other. After every input the accounting must balance and every packet be back in its pool.
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -86,6 +87,22 @@ void move_wire(Side& from, Side& to, Nanos now) {
   to.settle(now);
 }
 
+// The input as frames one after the other, each behind two bytes: its length, how often it comes, and at which port.
+// So that one burst holds several, and a flood in its middle empties the pool.
+void inject_several(Side& side, uint16_t enter, const uint8_t* data, size_t size) {
+  constexpr uint32_t kMost = 100;
+  for (uint32_t injected = 0; size > 2 && injected < kMost;) {
+    const auto head = load<uint16_t>(data);
+    const auto length = static_cast<uint32_t>(std::min<size_t>(head & 0x7ff, size - 2));
+    const uint32_t times = head & 0x800 ? 20 : 1;
+    const uint16_t port = head & 0x8000 ? side.wire : enter;
+    for (uint32_t i = 0; i < times; ++i) side.memory[port]->inject(data + 2, length);
+    injected += times;
+    data += 2 + length;
+    size -= 2 + length;
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -98,7 +115,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Side& left = mode & 1 ? left6 : left4;
   Side& right = mode & 1 ? right6 : right4;
   const uint16_t enter = mode & 2 ? left.wire : mode & 4 ? left.second : left.container;
-  left.memory[enter]->inject(data, static_cast<uint32_t>(size));
+  if (mode & 8) {
+    inject_several(left, enter, data, size);
+  } else {
+    left.memory[enter]->inject(data, static_cast<uint32_t>(size));
+  }
   left.settle(now);
   move_wire(left, right, now);
   move_wire(right, left, now);

@@ -24,19 +24,31 @@ import {
 import { formatCount, formatTable, Progress, paint } from './terminal.js';
 
 interface DemoOptions {
-  out: string;
+  out?: string;
+  live?: true;
   json?: true;
 }
+
+const DEFAULT_OUT = 'overlane-demo';
 
 export function demoCommand(): Command {
   return new Command('demo')
     .description(
-      'Carry a capture of a real Docker Swarm overlay through two dataplanes in one process; needs no privileges.',
+      'Carry a capture of a real Docker Swarm overlay through two dataplanes in one process; needs no privileges. ' +
+        'With --live: join two containers on two hosts, all of them network namespaces, and let real traffic pass; needs root.',
     )
-    .option('--out <folder>', 'where the resulting captures go (pcapng, for Wireshark)', 'overlane-demo')
+    .option('--live', 'real traffic between network namespaces, instead of a capture')
+    .option('--out <folder>', `where the resulting captures go (pcapng, for Wireshark; default: "${DEFAULT_OUT}")`)
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options: DemoOptions) => {
-      const outcome = await runDemo(options.out);
+      if (options.live) {
+        if (options.out !== undefined) {
+          throw new OverlaneError('ERR_OVERLANE_OPTION', '--live writes no captures; leave --out out');
+        }
+        await (await import('./demo-live.js')).demoLive(options.json === true);
+        return;
+      }
+      const outcome = await runDemo(options.out ?? DEFAULT_OUT);
       process.stdout.write(`${options.json ? toJson(outcome) : toText(outcome)}\n`);
       if (outcome.failures.length > 0) throw new OverlaneError('ERR_OVERLANE_SYSTEM', outcome.failures.join('; '));
     });

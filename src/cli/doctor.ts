@@ -1,65 +1,38 @@
 /** `overlane doctor`: what this machine offers, and how to get what is missing. It looks and changes nothing. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { Command } from 'commander';
+import {
+  absent,
+  type Check,
+  type Finding,
+  findProgram,
+  limited,
+  lookProgram,
+  ok,
+  type Row,
+  type State,
+  tool,
+} from './doctor-check.js';
+import { LIVE_CHECKS, vtepCheck } from './doctor-live.js';
 import { formatTable, paint, type Style } from './terminal.js';
 
-/** `ok` it is there, `limited` only in part, `absent` not at all. None of them is a failure of the doctor. */
-export type State = 'ok' | 'limited' | 'absent';
-
-export interface Finding {
-  state: State;
-  /** Version, number or reason, in a few words. */
-  detail: string;
-}
-
-export interface Check {
-  what: string;
-  /** Who needs it. */
-  for: string;
-  look: () => Finding | Promise<Finding>;
-  /** Shown unless the state is ok. */
-  get: string;
-}
-
-export interface Row extends Finding {
-  what: string;
-  for: string;
-  get: string;
-}
-
-const ok = (detail: string): Finding => ({ state: 'ok', detail });
-const limited = (detail: string): Finding => ({ state: 'limited', detail });
-const absent = (detail = ''): Finding => ({ state: 'absent', detail });
+export type { Check, Finding, Row, State } from './doctor-check.js';
 
 /** To add a check: copy an entry. `look` may throw; the reason is then shown as the detail of `absent`. */
 export const CHECKS: Check[] = [
   { what: 'Node.js', for: 'everything', look: lookNode, get: 'install Node 20.19 or newer (nodejs.org)' },
   { what: 'native addon', for: 'everything', look: lookAddon, get: 'npm run build (needs python3, make and g++)' },
   { what: 'AES-128-GCM (OpenSSL)', for: 'encrypted VNIs', look: lookAesGcm, get: 'use a Node built with OpenSSL' },
-  {
-    what: 'CAP_NET_ADMIN',
-    for: 'tap ports, demo --live',
-    look: () => lookCapability(12),
-    get: 'run as root, or with: setcap cap_net_admin,cap_net_raw+ep (on the node program)',
-  },
-  {
-    what: 'CAP_NET_RAW',
-    for: 'packet and xdp ports',
-    look: () => lookCapability(13),
-    get: 'run as root, or with: setcap cap_net_admin,cap_net_raw+ep (on the node program)',
-  },
-  { what: 'TUN/TAP', for: 'tap ports', look: lookTun, get: 'modprobe tun (in a container: --device /dev/net/tun)' },
+  ...LIVE_CHECKS,
   {
     what: 'network namespaces',
     for: 'demo --live, end-to-end tests',
     look: lookNamespaces,
     get: 'run as root (in a container: --cap-add SYS_ADMIN)',
   },
-  { what: 'AF_XDP', for: 'xdp ports', look: lookXdp, get: 'a kernel 5.4 or newer with CONFIG_XDP_SOCKETS' },
   {
     what: 'kernel vxlan',
     for: 'a peer in tests and bench; overlane does not use it',
@@ -88,49 +61,10 @@ export const CHECKS: Check[] = [
     look: () => lookProgram('/usr/bin/python3', ['-c', 'import scapy; print(scapy.VERSION)'], /\d+(\.\d+)+/),
     get: 'apt-get install python3-scapy',
   },
-  tool('ip', 'demo --live, tests', 'iproute2', ['-V'], /\d+\.\d+\.\d+/),
   tool('clang++-14', 'sanitizers and fuzzers', 'clang-14 libclang-rt-14-dev llvm-14', ['--version'], /\d+\.\d+\.\d+/),
   tool('dpdk-testpmd', 'a peer of the bench', 'dpdk dpdk-dev librte-net-null23 librte-net-pcap23'),
   tool('ovs-vswitchd', 'a peer of the bench', 'openvswitch-switch-dpdk', ['--version'], /\d+\.\d+\.\d+/),
 ];
-
-function tool(name: string, use: string, packages: string, args?: string[], version?: RegExp): Check {
-  return {
-    what: name,
-    for: use,
-    look: () => lookProgram(name, args, version),
-    get: `apt-get install ${packages}`,
-  };
-}
-
-/** The program's full name, looked for in PATH and where administration programs live. */
-function findProgram(name: string): string | undefined {
-  if (path.isAbsolute(name)) return existsSync(name) ? name : undefined;
-  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
-  return folders
-    .filter(path.isAbsolute)
-    .map((folder) => path.join(folder, name))
-    .find((file) => isUsable(file, constants.X_OK));
-}
-
-function isUsable(file: string, mode: number): boolean {
-  try {
-    accessSync(file, mode);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Runs the program only where a version is wanted: dpdk-testpmd would start up. */
-function lookProgram(name: string, args?: string[], version?: RegExp): Finding {
-  const file = findProgram(name);
-  if (file === undefined) return absent();
-  if (args === undefined || version === undefined) return ok(file);
-  const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', timeout: 10_000 });
-  const found = version.exec(`${stdout}${stderr}`)?.[0];
-  return status === 0 && found !== undefined ? ok(found) : absent();
-}
 
 function lookNode(): Finding {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
@@ -152,19 +86,6 @@ async function lookAesGcm(): Promise<Finding> {
   return getCiphers().includes('aes-128-gcm') ? ok(`OpenSSL ${process.versions.openssl}`) : absent();
 }
 
-/** Bit numbers: capabilities(7), linux/capability.h. */
-function lookCapability(bit: number): Finding {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
-  const user = process.getuid?.() === 0 ? 'root' : `uid ${process.getuid?.()}`;
-  return (BigInt(`0x${effective}`) >> BigInt(bit)) & 1n ? ok(user) : absent(user);
-}
-
-function lookTun(): Finding {
-  const device = '/dev/net/tun';
-  if (!existsSync(device)) return absent(`no ${device}`);
-  return isUsable(device, constants.R_OK | constants.W_OK) ? ok(device) : limited(`${device} may not be opened`);
-}
-
 function lookNamespaces(): Finding {
   const unshare = findProgram('unshare');
   if (unshare === undefined) return limited('cannot tell without unshare (apt-get install util-linux)');
@@ -180,12 +101,6 @@ function kernelOption(name: string): string | undefined {
   if (existsSync('/proc/config.gz')) text = gunzipSync(readFileSync('/proc/config.gz')).toString();
   else if (existsSync(`/boot/config-${release}`)) text = readFileSync(`/boot/config-${release}`, 'utf8');
   return new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1];
-}
-
-function lookXdp(): Finding {
-  // A kernel that has AF_XDP lists it among its socket protocols.
-  const listed = /^XDP /m.test(readFileSync('/proc/net/protocols', 'utf8'));
-  return listed ? ok('copy mode at least; zero-copy depends on the driver') : absent();
 }
 
 function lookVxlan(): Finding {
@@ -228,7 +143,8 @@ export async function examine(checks: Check[] = CHECKS): Promise<Row[]> {
     } catch (error) {
       finding = absent(error instanceof Error ? error.message : String(error));
     }
-    rows.push({ what: check.what, for: check.for, ...finding, get: finding.state === 'ok' ? '' : check.get });
+    const get = finding.state === 'ok' ? '' : (finding.get ?? check.get);
+    rows.push({ what: check.what, for: check.for, ...finding, get });
   }
   return rows;
 }
@@ -252,9 +168,10 @@ function print(rows: Row[]): void {
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('Say what this machine offers to overlane, its tests and its bench, and how to get what is missing.')
+    .option('--vtep <ip>', 'also: the MTU of the path to this VTEP, and what it leaves to the containers')
     .option('--json', 'print one JSON array of {what, for, state, detail, get}')
-    .action(async (options: { json?: boolean }) => {
-      const rows = await examine();
+    .action(async (options: { json?: boolean; vtep?: string }) => {
+      const rows = await examine(options.vtep === undefined ? CHECKS : [...CHECKS, vtepCheck(options.vtep)]);
       if (options.json) console.log(JSON.stringify(rows, null, 2));
       else print(rows);
     });

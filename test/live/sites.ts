@@ -60,25 +60,43 @@ function placeOf(setting: Setting, n: 1 | 2, host: Netns, device: string): Place
   return { host, device, kernel: at(n, `${n}`), own: at(10 + n, `1${n}`), gateway: at(254, 'fe') };
 }
 
-/** The underlay: two hosts on one wire, or on either side of a router. */
+/** The underlay: two hosts on one wire, or on either side of a router; they reach each other when this returns. */
 async function places(setting: Setting): Promise<[Place, Place]> {
   const { outer, mtu: inner = 1450 } = setting;
   const mtu = inner + (outer === 4 ? 50 : 70);
   const full = (address: string) => `${address}/${PREFIX[outer]}`;
-  const hosts = [new Netns('h1'), new Netns('h2')] as const;
+  const hosts = [await quickNetns('h1'), await quickNetns('h2')] as const;
   const device = setting.router ? ['west', 'east'] : ['wire', 'wire'];
   const ends = [placeOf(setting, 1, hosts[0], device[0]!), placeOf(setting, 2, hosts[1], device[1]!)] as const;
   if (!setting.router) {
     joinByVeth([hosts[0], full(ends[0].kernel)], [hosts[1], full(ends[1].kernel)], { mtu });
-    return [...ends];
+  } else {
+    const router = await quickNetns('r');
+    await router.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
+    for (const { host, device: name, kernel, gateway } of ends) {
+      joinByVeth([host, full(kernel)], [router, full(gateway)], { name, mtu });
+      host.ip(`-${outer}`, 'route', 'add', 'default', 'via', gateway);
+    }
   }
-  const router = new Netns('r');
-  await router.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
-  for (const { host, device: name, kernel, gateway } of ends) {
-    joinByVeth([host, full(kernel)], [router, full(gateway)], { name, mtu });
-    host.ip(`-${outer}`, 'route', 'add', 'default', 'via', gateway);
-  }
+  await reach(hosts[0], ends[1].kernel);
   return [...ends];
+}
+
+/** Without duplicate address detection, which keeps a router's link-local address back for seconds. */
+async function quickNetns(word: string): Promise<Netns> {
+  const netns = new Netns(word);
+  await netns.exec('sysctl', '-qw', ...['all', 'default'].map((which) => `net.ipv6.conf.${which}.dad_transmits=0`));
+  return netns;
+}
+
+/** Waits until a ping is answered: the kernel takes its time to see that a new link is up. */
+async function reach(from: Netns, to: string): Promise<void> {
+  const late = performance.now() + 5000;
+  for (;;) {
+    const { out, status } = await from.exec('ping', '-n', '-c', '1', '-W', '0.2', to);
+    if (status === 0) return;
+    if (performance.now() > late) throw new Error(`${from.name} does not reach ${to}: ${out}`);
+  }
 }
 
 function endOf(n: 1 | 2, place: Place): Site {
