@@ -49,6 +49,7 @@ export type {
 export { type Family, vxlanMtu } from './dataplane/mtu.js';
 export type { Port } from './dataplane/port.js';
 export type { MemoryPortOptions, PcapPortOptions, PortOptions } from './dataplane/port-options.js';
+export { type Capability, dropPrivileges, type PrivilegeOptions } from './dataplane/privileges.js';
 export type { RunOptions } from './dataplane/run-options.js';
 export type { FrameUnderlay, UdpUnderlay, Underlay } from './dataplane/underlay.js';
 export type {

@@ -250,8 +250,9 @@ int Worker::sleep_ms(Nanos now) const {
 void Worker::loop() {
   settle(number_, options_.cpu);
   Nanos busy = clock();
-  while (!stopping_.load(std::memory_order_relaxed)) {
+  for (;;) {
     if (!mailbox_.empty()) do_commands();
+    if (stopping_.load(std::memory_order_relaxed)) break;  // here, or an idle worker would sleep once more
     const Nanos now = clock();
     dataplane_.set_clock(now);
     exchange_.hear(dataplane_);

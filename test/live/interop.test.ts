@@ -1,8 +1,8 @@
 /** overlane on one host, the kernel's bridge and vxlan device on the other: what either says, the other understands. */
 import { describe, expect, it } from 'vitest';
 import { hasRoot, NEEDS_ROOT, ping } from './netns.js';
-import { balances, overlaneAndKernel, type Setting } from './sites.js';
-import { hasIperf3, iperf, NEEDS_IPERF3, sendTagged } from './traffic.js';
+import { balances, commandAndKernel, overlaneAndKernel, type Setting } from './sites.js';
+import { hasIperf3, iperf, NEEDS_IPERF3, sendTagged, transfer } from './traffic.js';
 
 /** Mb/s: a path that loses every super-frame and lives from what is sent again stays far below. */
 const CRAWL = 20;
@@ -61,4 +61,16 @@ describe.skipIf(!hasRoot)(`with the kernel's vxlan ${NEEDS_ROOT}`, () => {
       expect(Object.keys(drops).filter((name) => /malformed|checksum|truncated|offload|mtu/.test(name))).toEqual([]);
     },
   );
+
+  it('overlane run, by a topology file', async () => {
+    const setting = { carrier: 'udp', outer: 4, vni: 4097, port: 4789, learning: false } as const;
+    const [one, two] = await commandAndKernel(setting);
+    expect(await ping(one.container, two.ip)).toBe(3);
+    expect(await ping(two.container, one.ip6, { size: 8000 })).toBe(3);
+    const [sent, got] = await transfer(two.container, one.container, one.ip, { mebibytes: 16 });
+    expect(got.sha256).toBe(sent.sha256);
+    expect(await one.command.stop('SIGINT')).toBe(0);
+    expect(JSON.parse(one.command.results)).toMatchObject({ complete: true, balanced: true, errors: [] });
+    expect(one.container.links()).toEqual([]);
+  });
 });

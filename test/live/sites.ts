@@ -1,8 +1,13 @@
 /** Two containers on two hosts of an overlay: either host is overlane, or the kernel's own bridge and vxlan device. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
 import { type Bridge, Dataplane, type Port, type Underlay } from '../../src/index.js';
 import { joinByVeth, Netns } from './netns.js';
+import { Program } from './program.js';
 
 export interface Setting {
   /** What carries overlane's outer packets: a socket of the kernel, or whole frames through a port of this type. */
@@ -47,7 +52,12 @@ interface Place {
 
 const open = new Set<Dataplane>();
 
+const folders = new Set<string>();
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
 afterEach(async () => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+  folders.clear();
   for (const dataplane of open) await dataplane.close();
   open.clear();
 });
@@ -149,7 +159,8 @@ async function ownSite(setting: Setting, n: 1 | 2, near: Near, far: Near): Promi
     addresses,
     mtu,
   });
-  bridge.attach(tap);
+  // Where nothing is flooded, a container that has said nothing yet would not be found.
+  bridge.attach(tap, learning ? {} : { mac: near.mac });
   await dataplane.start();
   const { place: _, vtep: __, ...site } = near;
   return { ...site, dataplane, bridge, underlay, tap };
@@ -167,7 +178,7 @@ async function kernelSite(setting: Setting, near: Near, far: Near): Promise<Site
   host.ip('link', 'set', 'vx0', 'master', 'br0', 'up');
   const mac = learning ? '00:00:00:00:00:00' : far.mac;
   await host.exec('bridge', 'fdb', 'append', mac, 'dev', 'vx0', 'dst', far.vtep, 'self', 'permanent');
-  for (const ip of learning ? [] : [far.ip, far.ip6]) {
+  for (const ip of learning ? [] : mtu < 1280 ? [far.ip] : [far.ip, far.ip6]) {
     host.ip('neigh', 'add', ip, 'lladdr', far.mac, 'dev', 'vx0', 'nud', 'permanent');
   }
   const addresses: [string, string] = [`${near.ip}/24`, `${near.ip6}/64`];
@@ -197,6 +208,26 @@ export async function overlaneAndKernel(setting: Setting): Promise<[OwnSite, Sit
   const [one, two] = await ends(setting, true);
   const far = await kernelSite(setting, two, one);
   return [await ownSite(setting, 1, one, two), far];
+}
+
+/** `overlane run` with a topology file on the first host, in a process of its own; the kernel on the second. */
+export async function commandAndKernel(setting: Setting): Promise<[Site & { command: Program }, Site]> {
+  const [one, two] = await ends(setting, true);
+  const far = await kernelSite(setting, two, one);
+  const { host, container, mac, ip, ip6 } = one;
+  const topology = {
+    ports: { c1: { type: 'tap', netns: container.path, name: 'eth0', mac, addresses: [`${ip}/24`, `${ip6}/64`] } },
+    underlays: { u0: { type: 'udp', netns: host.name, local: one.vtep, port: setting.port } },
+    bridges: { br0: { vni: setting.vni, underlay: 'u0', ports: [{ port: 'c1', mac }], proxyArp: true } },
+    peers: [two.ip, two.ip6].map((address) => ({ vni: setting.vni, mac: two.mac, ip: address, vtep: two.vtep })),
+  };
+  const folder = mkdtempSync(join(tmpdir(), 'ovl-live-'));
+  folders.add(folder);
+  const file = join(folder, 'host.json');
+  writeFileSync(file, JSON.stringify(topology));
+  const command = new Program([process.execPath, MAIN, 'run', file, '--json']);
+  await command.until(/live/, 10_000);
+  return [{ host, container, mac, ip, ip6, command }, far];
 }
 
 /** overlane on both. */
