@@ -1,6 +1,7 @@
 // The process's privileges, and what the kernel offers: the latter for `doctor`, by trying it where it harms nobody.
 #include "binding/system.h"
 
+#include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <netinet/udp.h>
@@ -8,7 +9,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include <cerrno>
 #include <functional>

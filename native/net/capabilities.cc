@@ -78,7 +78,8 @@ bool kernel_action(int signal, const KernelAction* act, KernelAction* old) {
 // glibc writes the handler for a signal that it allows, and what the kernel then has serves for kSignal too.
 bool install(KernelAction& before) {
   const int other = SIGRTMAX - kTemplateOffset;
-  struct sigaction ours {}, previous {};
+  struct sigaction ours {
+  }, previous{};
   ours.sa_sigaction = on_signal;
   ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   sigfillset(&ours.sa_mask);
@@ -157,8 +158,9 @@ NetResult reach_all(Capabilities keep) {
     if (left.empty()) before = threads;
     nanosleep(&kPause, nullptr);
   }
-  return {"ERR_OVERLANE_SYSTEM", "thread " + left + " does not answer and keeps its capabilities: end the process, and "
-                                 "start it without what made this thread (io_uring: UV_USE_IO_URING=0)"};
+  return {"ERR_OVERLANE_SYSTEM", "thread " + left +
+                                     " does not answer and keeps its capabilities: end the process, and "
+                                     "start it without what made this thread (io_uring: UV_USE_IO_URING=0)"};
 }
 
 }  // namespace

@@ -13,8 +13,8 @@ using Capabilities = uint64_t;
 // What the calling thread may use, or give itself.
 Capabilities permitted_capabilities();
 
-// In every thread of the process: keeps at most `keep`, empties the inheritable, ambient and (with CAP_SETPCAP) bounding
-// sets, and sets no_new_privs, so that nothing gets capabilities again, by execve(2) neither. For good.
+// In every thread of the process: keeps at most `keep`, empties the inheritable, ambient and (with CAP_SETPCAP)
+// bounding sets, and sets no_new_privs, so that nothing gets capabilities again, by execve(2) neither. For good.
 // ERR_OVERLANE_SYSTEM: some thread could not be reached within seconds; the process must not go on as if it were.
 NetResult drop_capabilities(Capabilities keep);
 
