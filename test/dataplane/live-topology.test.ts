@@ -163,7 +163,8 @@ describe.skipIf(!hasRoot)(`overlane run, live ${NEEDS_ROOT}`, () => {
       .replace(h1.name, h2.name)
       .replace('10.99.0.2/24', '10.99.0.4/24')
       .replace('local: 192.168.77.1', 'local: 192.168.77.2')
-      .replace('63:00:04", ip: 10.99.0.4, vtep: 192.168.77.2', '63:00:02", ip: 10.99.0.2, vtep: 192.168.77.1');
+      .replace('ip: 10.99.0.4, vtep: 192.168.77.2', 'ip: 10.99.0.2, vtep: 192.168.77.1')
+      .replace(/63:00:0[24]/g, (mac) => (mac.endsWith('2') ? '63:00:04' : '63:00:02'));
     const files = [first, second].map((text, i) => {
       const file = join(folder, `host${i}.yaml`);
       writeFileSync(file, text);
