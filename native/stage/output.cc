@@ -12,6 +12,12 @@ namespace overlane {
 
 namespace {
 
+uint64_t bytes_of(const Burst& burst) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < burst.count; ++i) bytes += burst.packets[i]->length;
+  return bytes;
+}
+
 uint32_t frame_length(const Packet& packet) {
   return packet.segment == 0 ? packet.length
                              : std::min(packet.length, uint32_t{packet.headers.payload} + packet.segment);
@@ -44,42 +50,42 @@ void Output::encapsulate(uint16_t index, Burst& burst, Context& context) {
   const Underlay& underlay = context.underlays[index];
   if (underlay.datagrams) {
     vxlan_to_datagrams(burst, underlay, context);
-    return hand_over(underlay.carrier, burst, context);
+    return hand_over(underlay.carrier, burst, bytes_of(burst), context);
   }
   finish_all(
       burst, context, [](const Packet& packet) { return packet.is_ordinary(); },
       [&](Burst& finished) {
         vxlan_encap(finished, underlay, context);
-        hand_over(underlay.carrier, finished, context);
+        hand_over(underlay.carrier, finished, bytes_of(finished), context);
       });
 }
 
 void Output::transmit(uint16_t port, Burst& burst, Context& context) {
   const uint32_t longest = links_[port].longest;
   uint32_t fits = 0;
-  bool ordinary = true;
+  uint64_t bytes = 0;
+  uint32_t unfinished = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     if (OVERLANE_UNLIKELY(packet->length > longest && frame_length(*packet) > longest)) {
       context.counters.drop(packet, Counter::drop_mtu);
       continue;
     }
-    ordinary &= packet->is_ordinary();
+    bytes += packet->length;
+    unfinished |= load<uint32_t>(&packet->segment);
     burst.packets[fits++] = packet;
   }
   burst.count = fits;
-  if (OVERLANE_LIKELY(ordinary)) return hand_over(port, burst, context);
+  if (OVERLANE_LIKELY(unfinished == 0)) return hand_over(port, burst, bytes, context);
   const uint8_t offloads = links_[port].port->offloads();
   finish_all(
       burst, context, [&](const Packet& packet) { return takes(packet, offloads); },
-      [&](Burst& finished) { hand_over(port, finished, context); });
+      [&](Burst& finished) { hand_over(port, finished, bytes_of(finished), context); });
 }
 
-void Output::hand_over(uint16_t port, Burst& burst, Context& context) {
+void Output::hand_over(uint16_t port, Burst& burst, uint64_t bytes, Context& context) {
   if (burst.count == 0) return;
   CounterRow& row = context.counters.port(port);
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < burst.count; ++i) bytes += burst.packets[i]->length;
   row.add(Counter::tx_packets, burst.count);
   row.add(Counter::tx_bytes, bytes);
   Port& to = *links_[port].port;

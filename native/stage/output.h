@@ -59,8 +59,8 @@ class Output {
   }
   void encapsulate(uint16_t underlay, Burst& burst, Context& context);
   void transmit(uint16_t port, Burst& burst, Context& context);
-  // Packets that the port takes as they are; empties the burst.
-  void hand_over(uint16_t port, Burst& burst, Context& context);
+  // Packets that the port takes as they are, `bytes` in all; empties the burst.
+  void hand_over(uint16_t port, Burst& burst, uint64_t bytes, Context& context);
 
   std::vector<Link> links_;
   std::vector<Lane> ports_;
