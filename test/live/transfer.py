@@ -1,4 +1,5 @@
 """transfer.py send HOST PORT MEBIBYTES | receive PORT: a TCP stream; either end prints its length and SHA-256."""
+import errno
 import hashlib
 import json
 import os
@@ -21,9 +22,21 @@ def report(hashed, size, started):
     print(json.dumps({"bytes": size, "sha256": hashed.hexdigest(), "seconds": time.monotonic() - started}))
 
 
+def connect(host, port):
+    """The link may just be down, on purpose."""
+    for _ in range(50):
+        try:
+            return socket.create_connection((host, port), timeout=60)
+        except OSError as error:
+            if error.errno not in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+                raise
+            time.sleep(0.1)
+    raise SystemExit(f"no way to {host} for 5 seconds")
+
+
 def send(host, port, count):
     hashed, started = hashlib.sha256(), time.monotonic()
-    with socket.create_connection((host, port), timeout=60) as stream:
+    with connect(host, port) as stream:
         for block in blocks(count):
             stream.sendall(block)
             hashed.update(block)
