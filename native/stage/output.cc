@@ -49,8 +49,13 @@ void Output::flush(Context& context) {
 void Output::encapsulate(uint16_t index, Burst& burst, Context& context) {
   const Underlay& underlay = context.underlays[index];
   if (underlay.datagrams) {
-    vxlan_to_datagrams(burst, underlay, context);
-    return hand_over(underlay.carrier, burst, bytes_of(burst), context);
+    // Such a port cuts and completes by itself, but only what the frame's own headers say.
+    return finish_all(
+        burst, context, [](const Packet& packet) { return !(packet.flags & kInnerOffload); },
+        [&](Burst& finished) {
+          vxlan_to_datagrams(finished, underlay, context);
+          hand_over(underlay.carrier, finished, bytes_of(finished), context);
+        });
   }
   finish_all(
       burst, context, [](const Packet& packet) { return packet.is_ordinary(); },
