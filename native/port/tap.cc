@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "offload/merge.h"
+#include "port/virtio_offload.h"
 #include "stage/parse.h"
 #include "wire/checksum.h"
 #include "wire/ipv4.h"
@@ -18,20 +19,12 @@ namespace {
 constexpr uint32_t kHeader = sizeof(VirtioHeader);
 constexpr uint32_t kTcpChecksum = 16;  // offsets in the TCP and UDP header
 constexpr uint32_t kUdpChecksum = 6;
-constexpr uint32_t kTcpFlags = 13;
-constexpr uint8_t kCwr = 0x80;
 
 // Where the checksum lies in the transport header; 0: parse found no whole TCP or UDP header.
 uint32_t checksum_offset(const Headers& h) {
   if (h.status != ParseStatus::ok || h.payload == 0 || (h.flags & kFragment)) return 0;
   if (h.protocol == ip_protocol::kTcp) return kTcpChecksum;
   return h.protocol == ip_protocol::kUdp ? kUdpChecksum : 0;
-}
-
-// 0: not one that this port takes.
-uint8_t gso_type_of(const Headers& h, uint8_t offloads) {
-  if (h.protocol == ip_protocol::kUdp) return offloads & kTakesUso ? virtio::kGsoUdp : 0;
-  return h.ip_version == 4 ? virtio::kGsoTcp4 : virtio::kGsoTcp6;
 }
 
 bool gso_fits(uint8_t gso_type, const Headers& h) {
@@ -53,21 +46,8 @@ bool complete(const VirtioHeader& header, uint8_t* frame, uint32_t length) {
 
 // The header for a frame as `packet` says. False: no TCP or UDP, or a super-frame that the kernel does not take.
 bool describe(const Packet& packet, uint8_t offloads, VirtioHeader& header) {
-  header = {};
-  if (OVERLANE_LIKELY(packet.segment == 0 && !(packet.flags & kPartialChecksum))) return true;
-  const Headers& h = packet.headers;
-  const uint32_t offset = checksum_offset(h);
-  if (offset == 0) return false;
-  header.flags = virtio::kNeedsChecksum;
-  header.checksum_start = h.l4;
-  header.checksum_offset = static_cast<uint16_t>(offset);
-  if (packet.segment == 0) return true;
-  header.gso_type = gso_type_of(h, offloads);
-  if (header.gso_type == 0) return false;
-  if (h.protocol == ip_protocol::kTcp && (packet.data[h.l4 + kTcpFlags] & kCwr)) header.gso_type |= virtio::kGsoEcn;
-  header.header_length = h.payload;
-  header.gso_size = packet.segment;
-  return true;
+  const bool uso = packet.segment != 0 && packet.headers.protocol == ip_protocol::kUdp;
+  return (!uso || offloads & kTakesUso) && describe_offload(packet, header);
 }
 
 }  // namespace
