@@ -63,8 +63,6 @@ Worker::Worker(uint32_t number, const DataplaneOptions& dataplane, const WorkerO
 Worker::~Worker() {
   stop();
   do_commands();  // nobody else will, and they have to be given back
-  if (epoll_ >= 0) close(epoll_);
-  if (wake_ >= 0) close(wake_);
 }
 
 Nanos Worker::clock() const {
