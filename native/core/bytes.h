@@ -44,6 +44,12 @@ OVERLANE_INLINE void store_be16(void* to, uint16_t v) {
 OVERLANE_INLINE void store_be32(void* to, uint32_t v) {
   store(to, swap32(v));
 }
+OVERLANE_INLINE uint64_t load_be64(const void* from) {
+  return __builtin_bswap64(load<uint64_t>(from));
+}
+OVERLANE_INLINE void store_be64(void* to, uint64_t v) {
+  store(to, __builtin_bswap64(v));
+}
 OVERLANE_INLINE void store_be24(uint8_t* to, uint32_t v) {
   to[0] = static_cast<uint8_t>(v >> 16);
   to[1] = static_cast<uint8_t>(v >> 8);
