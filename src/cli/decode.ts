@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { Command, InvalidArgumentError } from 'commander';
 import { type CapturedBurst, readCapture } from '../dataplane/capture.js';
+import { readKeyFile } from '../keyring/key-file.js';
 import { type DecodedFrame, decode } from '../wire/decode.js';
+import { DEFAULT_EPOCH_SECONDS, EspRing } from '../wire/esp-ring.js';
 import { summarize } from '../wire/summary.js';
 import { formatCount, Progress } from './terminal.js';
 
@@ -13,6 +15,8 @@ export interface DecodeSettings {
   vxlanPorts?: readonly number[];
   /** Most packets. Default: all. */
   count?: number;
+  /** Opens ESP. Default: nothing does. */
+  keys?: EspRing;
 }
 
 /** A packet as the formats get it. */
@@ -69,8 +73,9 @@ export async function decodeTo(
       const length = burst.lengths[i]!;
       const wireLength = burst.wireLengths[i]!;
       const timestamp = burst.timestamps[i]!;
-      const { vxlanPorts } = settings;
-      const options = { wireLength, ...(vxlanPorts && { vxlanPorts }) };
+      const { vxlanPorts, keys } = settings;
+      const openEsp = keys?.opener(timestamp);
+      const options = { wireLength, ...(vxlanPorts && { vxlanPorts }), ...(openEsp && { openEsp }) };
       const frame = decode(burst.data.subarray(offset, offset + length), options);
       first ??= timestamp;
       number++;
@@ -106,6 +111,31 @@ function wholeNumber(least: number, most: number, unit: string): (text: string) 
 
 const parsePort = wholeNumber(1, 65535, 'the UDP port');
 const parseCount = wholeNumber(1, Number.MAX_SAFE_INTEGER, 'packets');
+const parsePeriod = wholeNumber(1, 2 ** 31, 'seconds');
+
+const KEYS_HELP = `
+Keys: a file of lines "strong <id> <64 hex digits> [since <ISO date>]" or "docker <tag> <32 or 64 hex digits>" that only its
+owner can read (chmod 600). ESP is IP protocol 50 and UDP port 4500 (RFC 3948). What opens is shown as if it were not encrypted,
+after its SPI and "┃"; what does not says why. Replays are shown like any packet. --json has "esp": "opened", "reason", "keyId",
+"epoch", "iv", "sequence64" and, for strong keys, "sealedAt" by the sender's clock.`;
+
+/** The keys of a file, for captures; the file's own copies are wiped. */
+function openRing(path: string, rotateEvery: number | undefined): EspRing {
+  const { profile, keys } = readKeyFile(path);
+  try {
+    return new EspRing({ profile, keys, ...(rotateEvery !== undefined && { rotateEvery }) });
+  } finally {
+    for (const { secret } of keys) secret.fill(0);
+  }
+}
+
+interface DecodeArguments {
+  json?: boolean;
+  vxlanPort?: number[];
+  count?: number;
+  keys?: string;
+  rotateEvery?: number;
+}
 
 /** The command, for the program to add. */
 export function decodeCommand(): Command {
@@ -119,9 +149,22 @@ export function decodeCommand(): Command {
       (text: string, ports: number[] | undefined) => [...(ports ?? []), parsePort(text)],
     )
     .option('--count <packets>', 'stop after this many packets', parseCount)
-    .action(async (capture: string, options: { json?: boolean; vxlanPort?: number[]; count?: number }) => {
-      const { json = false, vxlanPort, count } = options;
-      const settings = { json, ...(vxlanPort && { vxlanPorts: vxlanPort }), ...(count !== undefined && { count }) };
+    .option('--keys <file>', 'open encrypted packets (ESP) with the keys of this file')
+    .option(
+      '--rotate-every <seconds>',
+      `how long strong keys last before the ratchet's next step (default: ${DEFAULT_EPOCH_SECONDS})`,
+      parsePeriod,
+    )
+    .addHelpText('after', KEYS_HELP)
+    .action(async (capture: string, options: DecodeArguments) => {
+      const { json = false, vxlanPort, count, keys: keyFile, rotateEvery } = options;
+      using keys = keyFile === undefined ? undefined : openRing(keyFile, rotateEvery);
+      const settings = {
+        json,
+        ...(vxlanPort && { vxlanPorts: vxlanPort }),
+        ...(count !== undefined && { count }),
+        ...(keys && { keys }),
+      };
       // Lines on a terminal are progress enough.
       const progress = process.stdout.isTTY ? undefined : new Progress('decode');
       const report = (packets: number) => progress?.update(`${formatCount(packets)} packets`);

@@ -1,7 +1,7 @@
 /** The transport part of `decode`: ICMP, ICMPv6, UDP, TCP and ESP. */
+import { decodeEspIn, espInUdp } from './decode-esp.js';
 import type { Datagram } from './decode-ip.js';
-import { decodeEsp, espLayout } from './esp.js';
-import type { DecodedFrame, DecodedIcmp } from './frame.js';
+import type { DecodedFrame, DecodedIcmp, EspOpener } from './frame.js';
 import { decodeIcmp, ICMP_ECHO_TYPES, type Icmp, icmpEcho, icmpLayout } from './icmp.js';
 import {
   decodeIcmpv6,
@@ -21,14 +21,33 @@ import { decodeUdp, udpLayout } from './udp.js';
 export const IP_PROTOCOL = { icmp: 1, tcp: 6, udp: 17, esp: 50, icmpv6: 58 } as const;
 
 /** Adds the transport layer to the frame; returns the UDP payload of an unfragmented datagram, which may be a tunnel. */
-export function decodeTransport(frame: DecodedFrame, datagram: Datagram): Stretch | undefined {
+export function decodeTransport(frame: DecodedFrame, datagram: Datagram, openEsp?: EspOpener): Stretch | undefined {
   const { protocol, version, payload } = datagram;
-  if (protocol === IP_PROTOCOL.udp) return decodeUdpIn(frame, datagram);
+  if (protocol === IP_PROTOCOL.udp) {
+    const carried = decodeUdpIn(frame, datagram);
+    const packet = carried && espInUdp(frame, carried);
+    return packet ? decodeEspOverUdp(frame, { ...datagram, payload: packet }, openEsp) : carried;
+  }
   if (protocol === IP_PROTOCOL.tcp) decodeTcpIn(frame, payload);
-  if (protocol === IP_PROTOCOL.esp) decodeEspIn(frame, payload);
+  if (protocol === IP_PROTOCOL.esp) return decodeInside(frame, decodeEspIn(frame, datagram, openEsp));
   if (protocol === IP_PROTOCOL.icmp && version === 4) decodeIcmpIn(frame, payload);
   if (protocol === IP_PROTOCOL.icmpv6 && version === 6) decodeIcmpv6In(frame, payload);
   return undefined;
+}
+
+/** The carrier's header goes with the ESP packet: `udp` is the datagram inside. */
+function decodeEspOverUdp(frame: DecodedFrame, datagram: Datagram, openEsp?: EspOpener): Stretch | undefined {
+  const { udp } = frame;
+  const inside = decodeEspIn(frame, datagram, openEsp);
+  if (frame.esp === undefined || udp === undefined) return undefined;
+  delete frame.udp;
+  frame.esp.udp = udp;
+  return decodeInside(frame, inside);
+}
+
+/** Only UDP is opened. */
+function decodeInside(frame: DecodedFrame, inside: Datagram | undefined): Stretch | undefined {
+  return inside && decodeUdpIn(frame, inside);
 }
 
 function decodeUdpIn(frame: DecodedFrame, { payload: rest, fragment }: Datagram): Stretch | undefined {
@@ -50,14 +69,6 @@ function decodeTcpIn(frame: DecodedFrame, rest: Stretch): undefined {
   frame.tcp = { ...tcp, options: whole ? decodeOptions(tcp.options) : [] };
   if (headerLength < tcpLayout.span || headerLength > rest.length) return fail(frame, 'tcp', 'tcp_header_length');
   frame.payloadLength = after(rest, headerLength).length;
-}
-
-/** An ESP header that is not all there is left out: nothing more is known of an encrypted packet. */
-function decodeEspIn(frame: DecodedFrame, rest: Stretch): void {
-  const esp = decodeEsp(rest.bytes);
-  if (esp === undefined) return;
-  frame.esp = esp;
-  frame.payloadLength = after(rest, espLayout.span).length;
 }
 
 function withEcho(header: Icmp, echoTypes: readonly number[]): DecodedIcmp {

@@ -13,7 +13,7 @@ import {
   vlanLayout,
 } from './ethernet.js';
 import { asBuffer } from './field.js';
-import type { DecodedFrame } from './frame.js';
+import type { DecodedFrame, EspOpener } from './frame.js';
 import { after, fail, failShort, type Stretch } from './stretch.js';
 import { decodeVxlan, VXLAN_FLAG_VNI, VXLAN_PORTS, vxlanLayout } from './vxlan.js';
 
@@ -27,6 +27,14 @@ export interface DecodeOptions {
   vxlanPorts?: readonly number[];
   /** Bytes the frame had on the wire, where the capture kept fewer. Default: those of `frame`. */
   wireLength?: number;
+  /** Opens ESP: what is inside is then read like the rest. Default: nobody has the keys, and `esp` is the last layer. */
+  openEsp?: EspOpener;
+}
+
+/** What is the same for a frame and those inside it. */
+interface Context {
+  ports: ReadonlySet<number>;
+  openEsp: EspOpener | undefined;
 }
 
 /**
@@ -34,8 +42,8 @@ export interface DecodeOptions {
  * read before it are there. Copies nothing but what it returns.
  */
 export function decode(frame: Uint8Array, options: DecodeOptions = {}): DecodedFrame {
-  const ports = new Set(options.vxlanPorts ?? VXLAN_PORTS);
-  return inWireOrder(decodeStretch(stretchOf(asBuffer(frame), options.wireLength), ports, 0));
+  const context = { ports: new Set(options.vxlanPorts ?? VXLAN_PORTS), openEsp: options.openEsp };
+  return inWireOrder(decodeStretch(stretchOf(asBuffer(frame), options.wireLength), context, 0));
 }
 
 function stretchOf(bytes: Buffer, wireLength = bytes.length): Stretch {
@@ -47,7 +55,7 @@ function inWireOrder({ ethernet, vlans, payloadLength, ...layers }: DecodedFrame
   return { ...(ethernet && { ethernet }), vlans, ...layers, payloadLength };
 }
 
-function decodeStretch(whole: Stretch, ports: ReadonlySet<number>, nesting: number): DecodedFrame {
+function decodeStretch(whole: Stretch, context: Context, nesting: number): DecodedFrame {
   const frame: DecodedFrame = { vlans: [], payloadLength: whole.length };
   if (whole.length > whole.bytes.length) frame.truncated = true;
   const ethernet = decodeEthernet(whole.bytes);
@@ -64,9 +72,9 @@ function decodeStretch(whole: Stretch, ports: ReadonlySet<number>, nesting: numb
   if (type !== ETHER_TYPE.ipv4 && type !== ETHER_TYPE.ipv6) return frame;
   const datagram = decodeIp(frame, rest, type === ETHER_TYPE.ipv4 ? 4 : 6);
   if (datagram === undefined) return frame;
-  const payload = decodeTransport(frame, datagram);
-  if (payload !== undefined && ports.has(frame.udp?.destinationPort ?? -1)) {
-    decodeVxlanIn(frame, payload, ports, nesting);
+  const payload = decodeTransport(frame, datagram, context.openEsp);
+  if (payload !== undefined && context.ports.has(frame.udp?.destinationPort ?? -1)) {
+    decodeVxlanIn(frame, payload, context, nesting);
   }
   return frame;
 }
@@ -98,12 +106,12 @@ function decodeArpIn(frame: DecodedFrame, rest: Stretch): undefined {
 }
 
 /** A UDP payload too short for the header is somebody else's; a header without the I flag is an error. */
-function decodeVxlanIn(frame: DecodedFrame, rest: Stretch, ports: ReadonlySet<number>, nesting: number): undefined {
+function decodeVxlanIn(frame: DecodedFrame, rest: Stretch, context: Context, nesting: number): undefined {
   const vxlan = decodeVxlan(rest.bytes);
   if (vxlan === undefined) return undefined;
   frame.vxlan = vxlan;
   const inner = after(rest, vxlanLayout.span);
   frame.payloadLength = inner.length;
   if (!(vxlan.flags & VXLAN_FLAG_VNI)) return fail(frame, 'vxlan', 'vxlan_flags');
-  if (nesting < MAX_VXLAN_NESTING) frame.vxlan.inner = inWireOrder(decodeStretch(inner, ports, nesting + 1));
+  if (nesting < MAX_VXLAN_NESTING) frame.vxlan.inner = inWireOrder(decodeStretch(inner, context, nesting + 1));
 }

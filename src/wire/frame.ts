@@ -1,6 +1,7 @@
 /** What `decode` returns: plain nested objects that `JSON.stringify` takes as they are. */
 import type { Arp } from './arp.js';
 import type { Esp } from './esp.js';
+import type { EspRefusal } from './esp-open.js';
 import type { Ethernet, VlanTag } from './ethernet.js';
 import type { Icmp, IcmpEcho } from './icmp.js';
 import type { NeighborMessage, NeighborOption } from './icmpv6.js';
@@ -58,6 +59,53 @@ export type DecodedIcmpv6 = DecodedIcmp & {
 
 export type DecodedTcp = Omit<Tcp, 'options'> & { options: HeaderOption[] };
 
+/** Why an ESP packet stays closed: as `openEsp` says, or it is not all there, or its key would be too many epochs away. */
+export type EspClosed = EspRefusal | 'esp_cut' | 'esp_fragment' | 'esp_epoch';
+
+/** What is known of an ESP packet that was opened. */
+export interface EspOpened {
+  opened: true;
+  profile: 'strong' | 'docker';
+  /** Of the key file. */
+  keyId: number;
+  /** Steps of the ratchet from that key; profile `strong`. */
+  epoch?: number;
+  keyBits: 128 | 256;
+  /** Bytes. */
+  icvLength: number;
+  /** All 64 bits, decimal; where they are authenticated. */
+  sequence64?: string;
+  /** When it was sealed, by the sender's clock: nanoseconds since the epoch, decimal; profile `strong`. */
+  sealedAt?: string;
+  /** Bytes. */
+  padLength: number;
+}
+
+/** An ESP packet for an `EspOpener`, from the SPI to the ICV, and the addresses of the IP header before it. */
+export interface EspPacket {
+  packet: Uint8Array;
+  source: string;
+  destination: string;
+}
+
+/** Opens ESP packets for `decode`: has the keys, and must not throw for what is in a packet. */
+export type EspOpener = (
+  packet: EspPacket,
+) => (EspOpened & { inner: Uint8Array; nextHeader: number }) | { opened: false; reason: EspClosed };
+
+export interface DecodedEsp extends Esp, Partial<Omit<EspOpened, 'opened'>> {
+  /** Bytes from the SPI to the ICV. */
+  length: number;
+  /** The header of the UDP datagram that carries it (RFC 3948); absent where IP does. */
+  udp?: Udp;
+  /** 8 bytes in hex; where keys were given. */
+  iv?: string;
+  /** Absent without keys. The layers that follow are those inside. */
+  opened?: boolean;
+  /** Why it was not opened. */
+  reason?: EspClosed;
+}
+
 /** `inner` is absent when an error says why, or at the nesting limit. */
 export type DecodedVxlan = Vxlan & { inner?: DecodedFrame };
 
@@ -74,9 +122,12 @@ export interface DecodedFrame {
   ipv6?: DecodedIpv6;
   icmp?: DecodedIcmp;
   icmpv6?: DecodedIcmpv6;
-  udp?: Udp;
   tcp?: DecodedTcp;
-  esp?: Esp;
+  /** Ahead of `udp` and `vxlan` that were inside. */
+  esp?: DecodedEsp;
+  udp?: Udp;
+  /** What is on UDP port 4500 besides ESP: key exchange, or a keepalive for address translation (RFC 3948). */
+  natTraversal?: 'ike' | 'keepalive';
   vxlan?: DecodedVxlan;
   /** Bytes on the wire after the last layer above: of an IP packet up to its end, else to the end of the frame. */
   payloadLength: number;

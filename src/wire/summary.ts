@@ -1,5 +1,5 @@
 /** One line about a frame, for people. */
-import type { DecodedFrame, DecodedIcmp, DecodedIcmpv6, DecodedTcp } from './decode.js';
+import type { DecodedEsp, DecodedFrame, DecodedIcmp, DecodedIcmpv6, DecodedTcp, EspClosed } from './decode.js';
 import { tcpFlagNames } from './tcp.js';
 
 /** What a line of `overlane decode` says of a frame. */
@@ -35,6 +35,17 @@ const ICMPV6_NAMES: Record<number, string> = {
   136: 'neighbor advertisement',
 };
 
+const CLOSED: Record<EspClosed, string> = {
+  esp_truncated: 'too short',
+  esp_spi: 'no key for this SPI',
+  esp_icv: 'wrong key, or altered',
+  esp_padding: 'wrong padding',
+  esp_next_header: 'not UDP inside',
+  esp_cut: 'cut by the capture',
+  esp_fragment: 'a fragment',
+  esp_epoch: "too long after the key's since",
+};
+
 /** Summarizes a decoded frame; never throws. */
 export function summarize(frame: DecodedFrame): Summary {
   const { ethernet, arp, ipv4, ipv6 } = frame;
@@ -51,14 +62,16 @@ export function summarize(frame: DecodedFrame): Summary {
 
 /** Info in pieces: the layer's own, then an inner frame's. */
 function topLayer(frame: DecodedFrame): { protocol: string; info: string[] } {
-  const { arp, icmp, icmpv6, udp, tcp, esp, vxlan } = frame;
+  const { arp, icmp, icmpv6, udp, tcp, esp, vxlan, natTraversal } = frame;
   if (arp) return { protocol: 'ARP', info: [aboutArp(frame)] };
   if (icmp) return { protocol: 'ICMP', info: [aboutIcmp(icmp, ICMP_NAMES)] };
   if (icmpv6) return { protocol: 'ICMPv6', info: [aboutIcmpv6(icmpv6)] };
   if (tcp) return { protocol: 'TCP', info: [aboutTcp(tcp, frame.payloadLength)] };
-  if (esp) return { protocol: 'ESP', info: [`SPI 0x${esp.spi.toString(16).padStart(8, '0')} seq ${esp.sequence}`] };
+  if (esp && !udp) return { protocol: 'ESP', info: [aboutEsp(esp)] };
   if (udp) {
-    const ports = `${udp.sourcePort} → ${udp.destinationPort}`;
+    const ports = `${esp ? `${aboutEsp(esp)} ┃ ` : ''}${udp.sourcePort} → ${udp.destinationPort}`;
+    if (natTraversal)
+      return { protocol: 'UDP', info: [`${ports} ${natTraversal === 'ike' ? 'IKE' : 'NAT keepalive'}`] };
     if (!vxlan) return { protocol: 'UDP', info: [`${ports} len ${frame.payloadLength}`] };
     return { protocol: 'VXLAN', info: [ports, `│ VNI ${vxlan.vni}${vxlan.inner ? `  ${inLine(vxlan.inner)}` : ''}`] };
   }
@@ -68,6 +81,13 @@ function topLayer(frame: DecodedFrame): { protocol: string; info: string[] } {
 function inLine(frame: DecodedFrame): string {
   const { source, destination, protocol, info } = summarize(frame);
   return `${source} → ${destination}  ${protocol}  ${info}`;
+}
+
+function aboutEsp({ spi, sequence, length, udp, opened, reason }: DecodedEsp): string {
+  const numbers = `SPI 0x${spi.toString(16).padStart(8, '0')} seq ${sequence}`;
+  if (opened) return numbers;
+  const carrier = udp ? ` in UDP ${udp.sourcePort} → ${udp.destinationPort}` : '';
+  return `${numbers} len ${length}${carrier}${reason ? ` [not opened: ${CLOSED[reason]}]` : ''}`;
 }
 
 function aboutArp({ arp }: DecodedFrame): string {

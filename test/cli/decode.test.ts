@@ -160,6 +160,7 @@ describe('overlane decode', () => {
     [['--count', '1e3'], /packets/],
     [['--vxlan-port', '65536'], /UDP port/],
     [['--vxlan-port', 'x'], /UDP port/],
+    [['--rotate-every', '0'], /seconds/],
     [['--bogus'], /unknown option/],
   ])('refuses %j', async (args, message) => {
     const command = decodeCommand()

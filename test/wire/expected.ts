@@ -137,7 +137,7 @@ function ipv6Fields(ip: DecodedIpv6): [string, Value | undefined][] {
 }
 
 function addTransport(
-  { icmp, icmpv6, udp, tcp, esp }: DecodedFrame,
+  { icmp, icmpv6, tcp, esp, ...frame }: DecodedFrame,
   add: (name: string, length: number, fields: [string, Value | undefined][]) => void,
 ): void {
   if (icmp) {
@@ -156,6 +156,7 @@ function addTransport(
     ];
     add('icmpv6', 8, [...fields, ['icmpv6.checksum', checksum], [target, neighbor?.target]]);
   }
+  const udp = esp?.udp ?? frame.udp;
   if (udp) {
     const { sourcePort, destinationPort, length, checksum } = udp;
     const ports: [string, Value][] = [

@@ -47,7 +47,8 @@ function transport(frame: DecodedFrame, l3: number) {
   const extensions = ipv6?.extensions.reduce((sum, { length }) => sum + length, 0) ?? 0;
   const l4Offset = l3 + (ipv4?.headerLength ?? 40 + extensions);
   if (frame.error !== undefined && L4_ERRORS.has(frame.error.layer)) return { l4Offset, payloadOffset: 0 };
-  const header = frame.udp || frame.icmp || frame.icmpv6 ? 8 : frame.tcp ? frame.tcp.headerLength : null;
+  const header =
+    frame.udp || frame.esp?.udp || frame.icmp || frame.icmpv6 ? 8 : frame.tcp ? frame.tcp.headerLength : null;
   return { l4Offset, payloadOffset: header === null ? 0 : l4Offset + header };
 }
 
@@ -61,7 +62,8 @@ function fragmentFlags({ ipv4, ipv6 }: DecodedFrame): number {
 /** What the native row should be by the codecs. */
 function expectedRow(bytes: Uint8Array) {
   const frame = decode(bytes);
-  const { ethernet, vlans, ipv4, ipv6, udp, tcp, vxlan, error } = frame;
+  const { ethernet, vlans, ipv4, ipv6, tcp, vxlan, error } = frame;
+  const udp = frame.esp?.udp ?? frame.udp;
   const l3 = 14 + 4 * vlans.length;
   const ip = ipv4 ?? ipv6;
   const ports = error === undefined || error.layer === 'vxlan' ? (udp ?? tcp) : undefined;

@@ -60,17 +60,20 @@ function readPcapng(file: Buffer): CapturedFrame[] {
   return frames;
 }
 
-/** Writes an Ethernet capture; frames longer on the wire than here are given as cut. */
-export function writeFrames(path: string, frames: readonly { bytes: Uint8Array; wireLength?: number }[]): void {
+/** Writes an Ethernet capture, a frame a second from 0 unless told; frames longer on the wire than here are given as cut. */
+export function writeFrames(
+  path: string,
+  frames: readonly { bytes: Uint8Array; wireLength?: number; seconds?: number }[],
+): void {
   const head = Buffer.alloc(24);
   head.writeUInt32LE(0xa1b2c3d4, 0);
   head.writeUInt16LE(2, 4);
   head.writeUInt16LE(4, 6);
   head.writeUInt32LE(262144, 16);
   head.writeUInt32LE(1, 20);
-  const records = frames.flatMap(({ bytes, wireLength }, i) => {
+  const records = frames.flatMap(({ bytes, wireLength, seconds }, i) => {
     const record = Buffer.alloc(16);
-    record.writeUInt32LE(i, 0);
+    record.writeUInt32LE(seconds ?? i, 0);
     record.writeUInt32LE(bytes.length, 8);
     record.writeUInt32LE(wireLength ?? bytes.length, 12);
     return [record, bytes];

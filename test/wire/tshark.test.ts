@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { captureFiles, hasTool, NEEDS_CAPTURES, NEEDS_TSHARK, tshark, vectorFiles } from '../peers.js';
 import { compareFrame } from './compare.js';
+import { ESP_VECTORS } from './esp-vectors.js';
 import { ODD_FRAMES } from './odd-frames.js';
 import { type CapturedFrame, readFrames, writeFrames } from './pcap.js';
 import { parsePdml } from './pdml.js';
@@ -88,6 +89,15 @@ describe('decode agrees with tshark', () => {
     conclude('odd frames', totals);
     expect(totals.packets).toBe(ODD_FRAMES.length);
     expect(totals.fields).toBeGreaterThanOrEqual(1_000);
+  });
+
+  it.skipIf(!hasTshark)(`on ESP without keys, in IP and in UDP ${NEEDS_TSHARK}`, async () => {
+    const frames = ESP_VECTORS.map(({ frame }) => ({ bytes: Buffer.from(frame, 'hex') }));
+    const totals = await compareAll([save('esp.pcap', frames)]);
+    conclude('ESP', totals);
+    expect(totals.excuses.size).toBe(0);
+    expect(totals.packets).toBe(ESP_VECTORS.length);
+    expect(totals.fields).toBeGreaterThanOrEqual(150);
   });
 
   it.skipIf(!hasTshark)(`on damaged and cut frames ${NEEDS_TSHARK}`, { timeout: 120_000 }, async () => {
