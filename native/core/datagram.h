@@ -1,5 +1,5 @@
 // How packets and a port of datagrams (the `udp` underlay) speak of the other end: right before the packet's data, in
-// its headroom. The data is the UDP payload: a VXLAN header and the frame.
+// its headroom. The data is the UDP payload, a VXLAN header and the frame; or it begins with an ESP header.
 #pragma once
 
 #include "core/ip_address.h"
@@ -11,7 +11,9 @@ struct Datagram {
   IpAddress peer;  // received: the sender; to transmit: the VTEP
   uint16_t flow;   // to transmit: picks the source port; packets of a flow have the same
   uint8_t tos;     // outer TOS or traffic class: its ECN bits
-  uint8_t reserved[5];
+  uint8_t reserved = 0;
+  uint16_t stride = 0;   // not 0: a train of ESP packets of so many bytes, the last perhaps of fewer
+  uint16_t keyring = 0;  // opened with; kNoKeyring: not sealed
 };
 static_assert(sizeof(Datagram) == 24 && sizeof(Datagram) <= kHeadroom / 2);
 

@@ -15,6 +15,7 @@ enum class EventKind : uint8_t {
   mtu,      // ip: a VTEP whose path carries no more than `value` bytes an outer IP packet
   link,     // port: its interface is now as `state` and `value` (the MTU) say
   failure,  // port: has a new error()
+  alert,    // ip: a peer of keyring `value`, on a carrier `port`; reason: an Alert
 };
 
 enum class LinkState : uint8_t { up, down, gone };
@@ -27,6 +28,7 @@ struct Event {
   uint32_t value = 0;
   IpAddress ip;
   Nanos time = 0;
+  uint8_t reason = 0;
 };
 
 using EventRing = Ring<Event, 4096>;

@@ -55,7 +55,10 @@ uint16_t Dataplane::add_underlay(const UnderlayOptions& options) {
                                options.mac,
                                options.resolve && !options.datagrams,
                                options.prefix_length,
-                               options.gateway};
+                               options.gateway,
+                               options.esp,
+                               options.esp_port,
+                               options.trains};
   context_.carried[options.port].push_back(index);
   context_.output.resize(ports_.size(), context_.underlays.size());
   return index;
@@ -169,6 +172,10 @@ Place Dataplane::add_vtep(uint16_t domain, IpAddress vtep, bool flood) {
     tunnel.vtep = vtep;
     place = kTunnelBit | index;
     put(context_.vteps, AddressKey{vtep, domain}, index);
+    if (of.keyring != kNoKeyring) {
+      const IpAddress local = context_.underlays[of.underlay].local;
+      tunnel.association = context_.associations.hold(of.underlay, of.keyring, local, vtep, context_.live);
+    }
     context_.fdb->set_place(place, of.bridge, bridges_[of.bridge].port_fdb_limit);
     link_tunnel(index, context_);
   }
@@ -191,6 +198,7 @@ void Dataplane::remove_tunnel(uint32_t index) {
   context_.fdb->remove_place(place);
   context_.vteps.erase({tunnel.vtep, tunnel.domain});
   context_.recent_vteps.clear();
+  if (tunnel.association != kNoAssociation) context_.associations.release(tunnel.association);
   tunnel = {};
 }
 

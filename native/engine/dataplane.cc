@@ -12,6 +12,7 @@ Dataplane::Dataplane(const DataplaneOptions& options)
                options.seed),
       burst_(options.burst) {
   context_.domains.resize(1);  // kNoDomain
+  context_.live = options.live;
 }
 
 constexpr uint32_t kEthernetAndTag = 18;

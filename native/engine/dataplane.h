@@ -19,6 +19,7 @@ struct DataplaneOptions {
   uint32_t small_packets = 4096;
   uint32_t large_packets = 64;
   uint64_t seed = 0;
+  bool live = false;
 };
 
 struct DomainOptions {
@@ -55,6 +56,10 @@ struct UnderlayOptions {
   bool resolve = false;
   uint8_t prefix_length = 0;         // of `local`; VTEPs outside of it are reached through the gateway
   std::optional<IpAddress> gateway;  // none: every VTEP is on the link
+  // For encrypted VNIs only, whose VXLAN packets travel as ESP.
+  EspCarriage esp = EspCarriage::none;
+  uint16_t esp_port = 0;
+  bool trains = false;
 };
 
 // Arguments are valid already (the TypeScript side checked them); false means that a table is full.
@@ -75,6 +80,12 @@ class Dataplane {
   void set_next_hop(uint16_t underlay, IpAddress ip, Mac mac);
   // What another worker found out (News::Kind::next_hop).
   void set_learned_next_hop(uint16_t underlay, IpAddress ip, Mac mac);
+
+  uint16_t add_keyring(const KeyringOptions& options) { return context_.associations.add_keyring(options); }
+  void set_keys(uint16_t keyring, std::vector<KeyringKey> keys, int32_t send) {
+    context_.associations.set_keys(keyring, std::move(keys), send);
+  }
+  void remove_keyring(uint16_t keyring) { context_.associations.remove_keyring(keyring); }
 
   uint16_t add_bridge(const BridgeOptions& options);
   void remove_bridge(uint16_t bridge);

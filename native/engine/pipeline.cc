@@ -1,8 +1,12 @@
 #include "engine/pipeline.h"
 
+#include <algorithm>
+
 #include "offload/merge.h"
 #include "stage/bridge.h"
+#include "stage/esp_frame.h"
 #include "stage/finish.h"
+#include "stage/open.h"
 #include "stage/parse.h"
 #include "stage/proxy_arp.h"
 #include "stage/vlan_tag.h"
@@ -80,26 +84,49 @@ void switch_frames(Burst& burst, Context& context) {
   bridge(burst, context);
 }
 
-// Complete outer packets. Live, a train of a sender on this machine may be one super-frame; it comes apart first.
-void from_frame_underlay(Burst& burst, uint16_t port, const Underlay& underlay, Context& context) {
-  parse(burst, context.counters);
-  const auto open = [&](Burst& outer) {
-    vxlan_decap(outer, port, context);
-    parse(outer, context.counters);
-    if (underlay.resolve) note_open_checksums(outer);
-    restore_tags(outer, context);
-    switch_frames(outer, context);
-  };
-  if (OVERLANE_LIKELY(!underlay.resolve)) return open(burst);
-  finish_all(
-      burst, context, [](const Packet& p) { return p.segment == 0 || p.flags & kInnerOffload; }, open);
-}
-
-void from_datagram_underlay(Burst& burst, uint16_t port, Context& context) {
-  vxlan_from_datagrams(burst, port, context);
+// VXLAN datagrams, and what they hold.
+void from_vxlan_datagrams(Burst& burst, uint16_t port, uint16_t underlay, Context& context) {
+  vxlan_from_datagrams(burst, port, underlay, context);
   parse(burst, context.counters);
   restore_tags(burst, context);
   switch_frames(burst, context);
+}
+
+void from_datagram_underlay(Burst& burst, uint16_t port, uint16_t index, Context& context) {
+  if (OVERLANE_LIKELY(context.underlays[index].esp == EspCarriage::none)) {
+    return from_vxlan_datagrams(burst, port, index, context);
+  }
+  open_all(burst, index, context, [&](Burst& opened) { from_vxlan_datagrams(opened, port, index, context); });
+}
+
+// The frames with ESP of a burst; the others stay.
+void from_esp_frames(Burst& burst, uint16_t port, Context& context) {
+  for (;;) {
+    Burst esp;
+    const uint16_t underlay = esp_decap(burst, port, esp, context);
+    if (underlay == kNoUnderlay) return;
+    from_datagram_underlay(esp, port, underlay, context);
+  }
+}
+
+// Complete outer packets. Live, a train of a sender on this machine may be one super-frame; it comes apart first.
+void from_frame_underlay(Burst& burst, uint16_t port, Context& context) {
+  const std::vector<uint16_t>& carried = context.carried[port];
+  const bool resolve = context.underlays[carried.front()].resolve;
+  const bool encrypted = std::any_of(carried.begin(), carried.end(),
+                                     [&](uint16_t i) { return context.underlays[i].esp != EspCarriage::none; });
+  parse(burst, context.counters);
+  const auto open = [&](Burst& outer) {
+    if (OVERLANE_UNLIKELY(encrypted)) from_esp_frames(outer, port, context);
+    vxlan_decap(outer, port, context);
+    parse(outer, context.counters);
+    if (resolve) note_open_checksums(outer);
+    restore_tags(outer, context);
+    switch_frames(outer, context);
+  };
+  if (OVERLANE_LIKELY(!resolve)) return open(burst);
+  finish_all(
+      burst, context, [](const Packet& p) { return p.segment == 0 || p.flags & kInnerOffload; }, open);
 }
 
 }  // namespace
@@ -113,11 +140,11 @@ void carry(Burst& burst, uint16_t port, Context& context) {
     assign_domains(burst, member, context);
     switch_frames(burst, context);
   } else if (!context.carried[port].empty()) {
-    const Underlay& underlay = context.underlays[context.carried[port].front()];
-    if (underlay.datagrams) {
-      from_datagram_underlay(burst, port, context);
+    const uint16_t underlay = context.carried[port].front();
+    if (context.underlays[underlay].datagrams) {
+      from_datagram_underlay(burst, port, underlay, context);
     } else {
-      from_frame_underlay(burst, port, underlay, context);
+      from_frame_underlay(burst, port, context);
     }
   } else {
     parse(burst, context.counters);

@@ -235,6 +235,12 @@ void Worker::tell() {
     const Event event{EventKind::miss, LinkState::up, miss.port, miss.domain, 0, miss.ip, miss.time};
     if (!events_.push(event)) context.counters.port(miss.port).add(Counter::event_lost);
   });
+  context.associations.take_alerts([&](const AlertNote& note) {
+    const uint16_t port = context.underlays[note.underlay].carrier;
+    const Event event{EventKind::alert, LinkState::up, port,        0,
+                      note.keyring,     note.peer,     context.now, static_cast<uint8_t>(note.alert)};
+    if (!events_.push(event)) context.counters.port(port).add(Counter::event_lost);
+  });
   if (!events_.empty() && !signalled_.exchange(true, std::memory_order_acq_rel)) notify_();
 }
 

@@ -189,7 +189,7 @@ void fuzz_train(const Train& train, uint32_t small, uint32_t large, uint32_t max
   const Shortage shortage(small, large + 1);
   Pools& pools = Shortage::pools;
   Packet* packet = large_packet(pools, train.bytes);
-  set_datagram(*packet, {{1, 2}, 3, 4, {}});
+  set_datagram(*packet, {{1, 2}, 3, 4});
   std::vector<Packet*> out(max);
   uint32_t coalesced = 0, lost = 0;
   const uint32_t made = split_train(packet, train.stride, train.prefix, out.data(), max, pools, coalesced, lost);

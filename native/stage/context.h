@@ -9,6 +9,7 @@
 #include "core/counters.h"
 #include "core/pool.h"
 #include "stage/output.h"
+#include "table/associations.h"
 #include "table/fdb.h"
 #include "table/neighbor.h"
 #include "table/next_hop.h"
@@ -33,6 +34,7 @@ struct Domain {  // one broadcast domain: a bridge, or one mapped VLAN of it
   uint16_t vlan = kNoVlan;  // tag taken off towards VTEPs and put back towards ports
   uint16_t underlay = kNoUnderlay;
   int32_t vni = -1;
+  uint16_t keyring = kNoKeyring;  // encrypted with its keys; such a domain is on an underlay of ESP
   bool proxy_arp = false;
   bool arp_snooping = false;
   bool learning = true;
@@ -51,13 +53,18 @@ struct Tunnel {  // one VTEP of one domain, with the outer headers ready to be s
   bool untag = false;     // the domain is a mapped VLAN: its tag stays here
   uint16_t domain = kNoDomain;
   uint16_t underlay = kNoUnderlay;
-  uint32_t hop = kNoHop;             // in next_hops
-  uint32_t next_of_hop = kNoTunnel;  // another tunnel with that next hop
+  uint32_t association = kNoAssociation;  // what it is encrypted with
+  uint8_t outer = 0;                      // bytes of outer headers before the VXLAN header
+  uint32_t hop = kNoHop;                  // in next_hops
+  uint32_t next_of_hop = kNoTunnel;       // another tunnel with that next hop
   IpAddress vtep;
   uint64_t pseudo_sum = 0;                  // UDP pseudo-header without the length
   uint64_t ipv4_sum = 0;                    // IPv4 header without length, TOS and checksum
-  alignas(kCacheLine) uint8_t header[128];  // outer headers, ending at the last byte
+  alignas(kCacheLine) uint8_t header[128];  // outer headers, and the VXLAN header, which ends at the last byte
 };
+
+// What an underlay of ESP puts it in.
+enum class EspCarriage : uint8_t { none, udp, ip };
 
 struct Underlay {
   bool used = false;
@@ -73,6 +80,9 @@ struct Underlay {
   bool resolve = false;              // asks for the MACs of next hops, and answers for `local`
   uint8_t prefix_length = 0;         // of `local`: what is on the link
   std::optional<IpAddress> gateway;  // towards the rest; none: everything is on the link
+  EspCarriage esp = EspCarriage::none;
+  uint16_t esp_port = 0;  // UDP
+  bool trains = false;    // the carrier takes and brings trains of ESP packets
 };
 
 struct VniKey {
@@ -116,7 +126,8 @@ struct Context {
         misses(seed),
         vnis(16, seed),
         vteps(16, seed),
-        next_hops(seed) {
+        next_hops(seed),
+        associations(seed) {
     fdb->tell(&news);
   }
 
@@ -136,9 +147,11 @@ struct Context {
   FlatMap<VniKey, uint16_t> vnis;       // -> domain
   FlatMap<AddressKey, uint32_t> vteps;  // in a domain -> tunnel
   NextHops next_hops;
+  Associations associations;
   VtepCache recent_vteps;
   bool asks_neighbors = false;  // some domain has proxy ARP or snooping
   bool maps_vlans = false;      // some domain is a mapped VLAN
+  bool live = false;            // the clock is that of the world, not of captures
   Nanos now = 0;
   Tick tick = 0;
 };

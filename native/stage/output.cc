@@ -4,7 +4,9 @@
 
 #include "port/port.h"
 #include "stage/context.h"
+#include "stage/esp_frame.h"
 #include "stage/finish.h"
+#include "stage/seal.h"
 #include "stage/vxlan_datagram.h"
 #include "stage/vxlan_encap.h"
 
@@ -48,6 +50,7 @@ void Output::flush(Context& context) {
 
 void Output::encapsulate(uint16_t index, Burst& burst, Context& context) {
   const Underlay& underlay = context.underlays[index];
+  if (underlay.esp != EspCarriage::none) return encrypt(underlay, burst, context);
   if (underlay.datagrams) {
     // Such a port cuts and completes by itself, but only what the frame's own headers say.
     return finish_all(
@@ -63,6 +66,22 @@ void Output::encapsulate(uint16_t index, Burst& burst, Context& context) {
         vxlan_encap(finished, underlay, context);
         hand_over(underlay.carrier, finished, bytes_of(finished), context);
       });
+}
+
+void Output::encrypt(const Underlay& underlay, Burst& burst, Context& context) {
+  const auto send = [&](Burst& sealed) {
+    if (!underlay.datagrams) esp_encap(sealed, underlay, context);
+    hand_over(underlay.carrier, sealed, bytes_of(sealed), context);
+  };
+  // seal() takes super-frames where trains may leave; what else is unfinished could not be finished any more.
+  const auto fine = [&](const Packet& packet) {
+    return packet.is_ordinary() || (underlay.trains && packet.segment != 0 && !(packet.flags & kInnerOffload));
+  };
+  finish_all(burst, context, fine, [&](Burst& finished) {
+    if (!underlay.datagrams) keep_resolved(finished, context);
+    vxlan_to_datagrams(finished, underlay, context);
+    seal_all(finished, underlay, context, send);
+  });
 }
 
 void Output::transmit(uint16_t port, Burst& burst, Context& context) {

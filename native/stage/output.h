@@ -11,6 +11,7 @@ namespace overlane {
 
 class Port;
 struct Context;
+struct Underlay;
 
 class Output {
  public:
@@ -58,6 +59,7 @@ class Output {
     return lane.burst;
   }
   void encapsulate(uint16_t underlay, Burst& burst, Context& context);
+  void encrypt(const Underlay& underlay, Burst& burst, Context& context);
   void transmit(uint16_t port, Burst& burst, Context& context);
   // Packets that the port takes as they are, `bytes` in all; empties the burst.
   void hand_over(uint16_t port, Burst& burst, uint64_t bytes, Context& context);

@@ -1,5 +1,7 @@
 #include "stage/vxlan_datagram.h"
 
+#include <algorithm>
+
 #include "core/datagram.h"
 #include "stage/ecn.h"
 #include "stage/flow.h"
@@ -18,15 +20,17 @@ struct Last {
   uint32_t vni = UINT32_MAX;
   uint32_t tunnel = 0;
   uint16_t domain = kNoDomain;
+  uint16_t keyring = kNoKeyring;
 };
 
-Counter find_tunnel(uint16_t underlay, IpAddress peer, uint32_t vni, Context& context, Last& last) {
-  if (OVERLANE_LIKELY(last.vni == vni && last.peer == peer)) return kFine;
+Counter find_tunnel(uint16_t underlay, const Datagram& datagram, uint32_t vni, Context& context, Last& last) {
+  if (OVERLANE_LIKELY(last.vni == vni && last.peer == datagram.peer && last.keyring == datagram.keyring)) return kFine;
   const uint16_t* domain = context.vnis.find({underlay, vni});
-  if (domain == nullptr) return Counter::drop_vni_unknown;
-  const uint32_t* tunnel = context.vteps.find({peer, *domain});
+  if (domain == nullptr) return unknown_vni(underlay, vni, context);
+  if (context.domains[*domain].keyring != datagram.keyring) return Counter::drop_esp_keyring;
+  const uint32_t* tunnel = context.vteps.find({datagram.peer, *domain});
   if (tunnel == nullptr) return Counter::drop_vtep_unknown;
-  last = {peer, vni, *tunnel, *domain};
+  last = {datagram.peer, vni, *tunnel, *domain, datagram.keyring};
   return kFine;
 }
 
@@ -35,7 +39,7 @@ OVERLANE_INLINE Counter open(Packet& packet, uint16_t carrier, uint16_t underlay
   const Datagram datagram = datagram_of(packet);
   const auto& header = *reinterpret_cast<const Vxlan*>(packet.data);
   if (OVERLANE_UNLIKELY(!(header.flags & vxlan::kValidVni))) return Counter::drop_vxlan_flags;
-  const Counter unknown = find_tunnel(underlay, datagram.peer, header.vni, context, last);
+  const Counter unknown = find_tunnel(underlay, datagram, header.vni, context, last);
   if (OVERLANE_UNLIKELY(unknown != kFine)) return unknown;
   packet.set_origin(kTunnelBit | last.tunnel, carrier, last.domain);
   packet.data += sizeof(Vxlan);
@@ -54,8 +58,8 @@ void vxlan_to_datagrams(Burst& burst, const Underlay& underlay, Context& context
     Packet& packet = *burst.packets[i];
     const Tunnel& tunnel = context.tunnels[tunnel_index(packet.source)];
     if (OVERLANE_UNLIKELY(tunnel.untag)) pop_vlan_tag(packet);
-    const Datagram datagram{
-        tunnel.vtep, static_cast<uint16_t>(flow_hash(packet.data, packet.headers)), outer_ecn(packet), {}};
+    const Datagram datagram{tunnel.vtep, static_cast<uint16_t>(flow_hash(packet.data, packet.headers)),
+                            outer_ecn(packet)};
     packet.data -= sizeof(Vxlan);
     packet.length += sizeof(Vxlan);
     store(packet.data, load<uint64_t>(tunnel.header + sizeof tunnel.header - sizeof(Vxlan)));
@@ -64,8 +68,15 @@ void vxlan_to_datagrams(Burst& burst, const Underlay& underlay, Context& context
   context.counters.port(underlay.carrier).add(Counter::encapsulated, burst.count);
 }
 
-void vxlan_from_datagrams(Burst& burst, uint16_t carrier, Context& context) {
-  const uint16_t underlay = context.carried[carrier].front();
+Counter unknown_vni(uint16_t underlay, uint32_t vni, const Context& context) {
+  if (context.underlays[underlay].esp != EspCarriage::none) return Counter::drop_vni_unknown;
+  const bool encrypted = std::any_of(context.domains.begin(), context.domains.end(), [vni](const Domain& domain) {
+    return domain.used && domain.keyring != kNoKeyring && domain.vni == static_cast<int32_t>(vni);
+  });
+  return encrypted ? Counter::drop_cleartext : Counter::drop_vni_unknown;
+}
+
+void vxlan_from_datagrams(Burst& burst, uint16_t carrier, uint16_t underlay, Context& context) {
   Last last;
   uint32_t kept = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {

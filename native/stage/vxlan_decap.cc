@@ -2,6 +2,7 @@
 
 #include "stage/ecn.h"
 #include "stage/next_hop.h"
+#include "stage/vxlan_datagram.h"
 #include "stage/vxlan_encap.h"
 #include "wire/checksum.h"
 #include "wire/ethernet.h"
@@ -43,6 +44,7 @@ OVERLANE_INLINE Counter match_underlay(const Packet& packet, uint16_t carrier, c
     const Underlay& underlay = context.underlays[index];
     if (underlay.local != destination) continue;
     local = true;
+    if (underlay.esp != EspCarriage::none) continue;
     if (h.payload == 0 || load_be16(packet.data + h.l4 + 2) != underlay.udp_port) continue;
     outer.underlay = index;
     break;
@@ -74,7 +76,7 @@ OVERLANE_NOINLINE bool checksums_hold(const Packet& packet, const Outer& outer, 
 
 Counter find_tunnel(const Outer& outer, uint32_t vni, Context& context, uint32_t& tunnel) {
   const uint16_t* domain = context.vnis.find({outer.underlay, vni});
-  if (domain == nullptr) return Counter::drop_vni_unknown;
+  if (domain == nullptr) return unknown_vni(outer.underlay, vni, context);
   const uint32_t* found = context.vteps.find({outer.source, *domain});
   if (found == nullptr) return Counter::drop_vtep_unknown;
   tunnel = *found;

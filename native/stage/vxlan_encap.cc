@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "stage/ecn.h"
+#include "stage/esp_frame.h"
 #include "stage/flow.h"
 #include "stage/next_hop.h"
 #include "stage/vlan_tag.h"
@@ -99,6 +100,13 @@ void prepare_tunnel(Tunnel& tunnel, const Domain& domain, const Underlay& underl
   tunnel.untag = domain.vlan != kNoVlan;
   uint8_t* end = tunnel.header + sizeof tunnel.header;
   const auto vni = static_cast<uint32_t>(domain.vni);
+  if (underlay.esp != EspCarriage::none) {
+    auto& vxlan = *reinterpret_cast<Vxlan*>(end - sizeof(Vxlan));
+    vxlan.flags = vxlan::kValidVni;
+    vxlan.vni = vni;
+    return prepare_esp_tunnel(tunnel, underlay, next_hop);
+  }
+  tunnel.outer = tunnel.vtep.is_v4() ? sizeof(OuterV4) - sizeof(Vxlan) : sizeof(OuterV6) - sizeof(Vxlan);
   if (tunnel.vtep.is_v4()) {
     auto& outer = *reinterpret_cast<OuterV4*>(end - sizeof(OuterV4));
     write_ethernet(outer.ethernet, next_hop, underlay.mac, ether_type::kIpv4);
@@ -127,8 +135,7 @@ void prepare_tunnel(Tunnel& tunnel, const Domain& domain, const Underlay& underl
 
 void point_tunnel(Tunnel& tunnel, Mac next_hop) {
   tunnel.resolved = next_hop != 0;
-  const size_t outer = tunnel.vtep.is_v4() ? sizeof(OuterV4) : sizeof(OuterV6);
-  store_mac(tunnel.header + sizeof tunnel.header - outer, next_hop);
+  store_mac(tunnel.header + sizeof tunnel.header - sizeof(Vxlan) - tunnel.outer, next_hop);
 }
 
 void vxlan_encap(Burst& burst, const Underlay& underlay, Context& context) {

@@ -1,0 +1,277 @@
+#include <algorithm>
+#include <set>
+
+#include "crypto/kdf.h"
+#include "test/esp_lab.h"
+
+using namespace overlane;
+using namespace overlane::test;
+
+namespace {
+
+constexpr EspProfile kBoth[] = {EspProfile::strong, EspProfile::docker};
+
+// A frame, and how the pair brings it over.
+void check_way(EspNode& left, EspNode& right, const Bytes& inner) {
+  const auto wire = left.seal(inner);
+  CHECK_EQ(wire.size(), 1u);
+  CHECK(right.open(wire[0]) == std::vector<Bytes>{inner});
+}
+
+uint32_t spi_of(const Bytes& frame, const EspSetting& setting) {
+  return load_be32(&frame[esp_at(setting)]);
+}
+
+Bytes with_right_sum(Bytes frame) {
+  frame[24] = frame[25] = 0;
+  const uint16_t sum = ones_complement(frame, 14, 34);
+  store_be16(&frame[24], sum);
+  return frame;
+}
+
+}  // namespace
+
+TEST("esp: what is sealed opens, every profile, family, key length and size") {
+  for (EspProfile profile : kBoth) {
+    for (bool v6 : {false, true}) {
+      for (uint32_t bits : {128u, 256u}) {
+        const EspSetting setting{profile, v6, bits, best_engine()};
+        EspNode left(setting, 1, 2), right(setting, 2, 1);
+        for (size_t size : {60u, 61u, 62u, 63u, 64u, 512u, 1400u, 9000u, 65000u}) {
+          check_way(left, right, udp_frame(mac(2), mac(1), 1, 2, size));
+          check_way(right, left, udp_frame(mac(1), mac(2), 1, 2, size));
+        }
+        CHECK_EQ(left.total(Counter::sealed), 9u);
+        CHECK_EQ(left.total(Counter::opened), 9u);
+      }
+    }
+  }
+}
+
+TEST("esp: the outer headers, and nothing of the inside in the clear") {
+  for (EspProfile profile : kBoth) {
+    const EspSetting setting{profile};
+    EspNode left(setting, 1, 2);
+    const Bytes inner = udp_frame(mac(2), mac(1), 1, 2, 200);
+    const Bytes outer = left.seal(inner)[0];
+    const bool strong = profile == EspProfile::strong;
+    CHECK_EQ(outer[23], strong ? 17 : 50);
+    CHECK_EQ(load_be16(&outer[16]), outer.size() - 14);
+    CHECK_EQ(ones_complement(outer, 14, 34), 0);
+    if (strong) CHECK_EQ(load_be16(&outer[36]), 4500);
+    // 16 of header and IV, UDP, VXLAN, frame, trailer to a multiple of 4, ICV.
+    const size_t plain = (8 + 8 + inner.size() + 2 + 3) / 4 * 4;
+    CHECK_EQ(outer.size(), esp_at(setting) + 16 + plain + (strong ? 16 : 8));
+    const auto found = std::search(outer.begin() + 42, outer.end(), inner.begin(), inner.begin() + 14);
+    CHECK(found == outer.end());
+    if (!strong) CHECK_EQ(spi_of(outer, setting), docker_spi(node_address(false, 1), node_address(false, 2), 1));
+  }
+}
+
+TEST("esp: changed, cut and misdirected packets are dropped by name") {
+  for (EspProfile profile : kBoth) {
+    const EspSetting setting{profile};
+    EspNode left(setting, 1, 2), right(setting, 2, 1);
+    check_way(left, right, udp_frame(mac(2), mac(1), 1, 2));
+    const Bytes good = left.seal(udp_frame(mac(2), mac(1), 1, 2))[0];
+    uint64_t before = 0;
+    for (uint32_t at = esp_at(setting); at < good.size(); ++at) {
+      for (int bit = 0; bit < 8; ++bit) {
+        Bytes bad = good;
+        bad[at] ^= static_cast<uint8_t>(1 << bit);
+        CHECK(right.open(bad).empty());
+        ++before;
+      }
+    }
+    CHECK_EQ(right.total(Counter::drop_esp_icv) + right.total(Counter::drop_esp_spi), before);
+    CHECK_EQ(right.total(Counter::drop_esp_spi), 32u);
+    for (uint32_t length = 34; length < good.size(); ++length) {
+      Bytes bad(good.begin(), good.begin() + length);
+      store_be16(&bad[16], static_cast<uint16_t>(length - 14));
+      if (profile == EspProfile::strong && length >= 42) store_be16(&bad[38], static_cast<uint16_t>(length - 34));
+      CHECK(right.open(with_right_sum(bad)).empty());
+    }
+    // From a VTEP that nobody told us of, though its key is right.
+    EspNode stranger(setting, 3, 2);
+    CHECK(right.open(stranger.seal(udp_frame(mac(2), mac(1), 1, 2))[0]).empty());
+    CHECK_EQ(right.total(Counter::drop_vtep_unknown), 1u);
+    EspNode other_keys(setting, 1, 2, {9});
+    CHECK(right.open(other_keys.seal(udp_frame(mac(2), mac(1), 1, 2))[0]).empty());
+    CHECK(right.open(good) == std::vector<Bytes>{udp_frame(mac(2), mac(1), 1, 2)});
+  }
+}
+
+TEST("esp: an encrypted VNI takes no cleartext, and none leaves it") {
+  const EspSetting setting;
+  EspNode right(setting, 2, 1);
+  Lab plain;
+  const uint16_t container = plain.port(), wire = plain.port();
+  const uint16_t underlay = plain.underlay(wire, {192, 168, 77, 1}, 1);
+  plain.dataplane.set_next_hop(underlay, node_address(false, 2), load_mac(mac(2).data()));
+  BridgeOptions options = Lab::plain();
+  options.underlay = underlay;
+  options.domains = {{kNoVlan, 4097}};
+  const uint16_t bridge = plain.bridge({container}, options);
+  plain.dataplane.add_vtep(plain.dataplane.domain_of(bridge, kNoVlan), node_address(false, 2), true);
+  plain.pass(container, udp_frame(mac(2), mac(1), 1, 2));
+  const auto clear = plain.drain(wire);
+  CHECK_EQ(clear.size(), 1u);
+  CHECK(right.open(clear[0]).empty());
+  CHECK_EQ(right.total(Counter::drop_cleartext), 1u);
+  // Without a key nothing is sent, and it is told.
+  right.set_keys({}, -1);
+  CHECK(right.seal(udp_frame(mac(1), mac(2), 1, 2)).empty());
+  CHECK_EQ(right.total(Counter::drop_esp_no_key), 1u);
+  int told = 0;
+  right.lab.dataplane.context().associations.take_alerts(
+      [&](const AlertNote& note) { told += note.alert == Alert::no_key && note.peer == node_address(false, 1); });
+  CHECK_EQ(told, 1);
+}
+
+TEST("esp: replays, and what is older than the window, only in profile strong") {
+  const EspSetting setting;
+  EspNode left(setting, 1, 2), right(setting, 2, 1);
+  const Bytes inner = udp_frame(mac(2), mac(1), 1, 2);
+  std::vector<Bytes> sent;
+  for (int i = 0; i < 3000; ++i) sent.push_back(left.seal(inner)[0]);
+  CHECK_EQ(right.open(sent[2999]).size(), 1u);
+  CHECK_EQ(right.open(sent[2999]).size(), 0u);
+  CHECK_EQ(right.open(sent[3000 - 2048]).size(), 1u);  // the last in the window
+  CHECK_EQ(right.open(sent[3000 - 2048]).size(), 0u);
+  CHECK_EQ(right.open(sent[3000 - 2049]).size(), 0u);  // taken for a number after the wrap (RFC 4304, appendix A2)
+  CHECK_EQ(right.open(sent[2000]).size(), 1u);
+  CHECK_EQ(right.total(Counter::drop_esp_replay), 2u);
+  CHECK_EQ(right.total(Counter::drop_esp_icv), 1u);
+  EspNode swarm({EspProfile::docker}, 1, 2), swarm_peer({EspProfile::docker}, 2, 1);
+  const Bytes packet = swarm.seal(inner)[0];
+  CHECK_EQ(swarm_peer.open(packet).size(), 1u);
+  CHECK_EQ(swarm_peer.open(packet).size(), 1u);
+}
+
+TEST("esp: rotation, make before break, loses nothing and wipes what is retired") {
+  for (EspProfile profile : kBoth) {
+    const EspSetting setting{profile};
+    EspNode left(setting, 1, 2, {1}), right(setting, 2, 1, {1});
+    const Bytes inner = udp_frame(mac(2), mac(1), 1, 2);
+    check_way(left, right, inner);
+    const Bytes old = left.seal(inner)[0];
+    right.set_keys({1, 2}, 0);
+    left.set_keys({1, 2}, 1);
+    check_way(left, right, inner);  // the new key
+    check_way(right, left, inner);  // still the old one
+    right.set_keys({1, 2}, 1);
+    check_way(right, left, inner);
+    CHECK_EQ(right.open(old).size(), 1u);  // late, but of a key that is still there
+    const Bytes later = left.seal(inner)[0];
+    right.set_keys({2}, 0);
+    left.set_keys({2}, 0);
+    check_way(left, right, inner);
+    CHECK_EQ(right.open(old).size(), 0u);
+    CHECK_EQ(right.open(later).size(), 1u);
+    CHECK_EQ(right.total(Counter::drop_esp_spi), 1u);
+  }
+}
+
+TEST("esp: a sender that starts again is heard with its new SAs, and its old packets are not new again") {
+  const EspSetting setting;
+  EspNode right(setting, 2, 1, {1}, 4097, true);
+  const Bytes inner = udp_frame(mac(2), mac(1), 1, 2);
+  std::vector<Bytes> old;
+  {
+    EspNode left(setting, 1, 2);
+    for (int i = 0; i < 5; ++i) old.push_back(left.seal(inner)[0]);
+  }
+  for (const Bytes& packet : old) CHECK_EQ(right.open(packet).size(), 1u);
+  EspNode again(setting, 1, 2);
+  check_way(again, right, inner);
+  for (const Bytes& packet : old) CHECK_EQ(right.open(packet).size(), 0u);
+  // Many more restarts: the SAs of the first one are forgotten, its packets still refused.
+  for (int i = 0; i < 260; ++i) {
+    EspNode restarted(setting, 1, 2);
+    check_way(restarted, right, inner);
+  }
+  for (const Bytes& packet : old) CHECK_EQ(right.open(packet).size(), 0u);
+  CHECK_EQ(right.total(Counter::drop_esp_stale), 5u);
+}
+
+TEST("esp: an SA of profile strong ends before its numbers do, one of Docker's stops") {
+  const Bytes inner = udp_frame(mac(2), mac(1), 1, 2);
+  EspSetting setting;
+  setting.packet_limit = 1030;  // 1,024 are kept in reserve
+  EspNode left(setting, 1, 2), right(setting, 2, 1);
+  std::vector<uint32_t> spis;
+  for (int i = 0; i < 50; ++i) {
+    const Bytes packet = left.seal(inner)[0];
+    if (spis.empty() || spis.back() != spi_of(packet, setting)) spis.push_back(spi_of(packet, setting));
+    CHECK_EQ(right.open(packet).size(), 1u);
+  }
+  CHECK_EQ(spis.size(), 8u);  // 7 packets each
+  setting.profile = EspProfile::docker;
+  setting.packet_limit = 100;
+  EspNode swarm(setting, 1, 2);
+  for (int i = 0; i < 100; ++i) CHECK_EQ(swarm.seal(inner).size(), 1u);
+  for (int i = 0; i < 100; ++i) CHECK_EQ(swarm.seal(inner).size(), 0u);
+  CHECK_EQ(swarm.total(Counter::drop_esp_exhausted), 100u);
+  bool near = false, stopped = false;
+  swarm.lab.dataplane.context().associations.take_alerts([&](const AlertNote& note) {
+    near |= note.alert == Alert::limit_near;
+    stopped |= note.alert == Alert::exhausted;
+  });
+  CHECK(stopped);
+}
+
+TEST("esp: no SPI of a secret is drawn twice, by any worker, so no two SAs have a key in common") {
+  SentSpis sent;
+  CHECK(sent.claim(0x11223344));
+  CHECK(!sent.claim(0x11223344));
+  // Two SAs that would collide: with all SPIs but some taken, the same ones cannot come twice.
+  const auto keys = keys_of({}, {1});
+  Keyring ring{true, {EspProfile::strong, 128, best_engine(), 1u << 20}, keys, 0};
+  std::set<uint32_t> spis;
+  for (int i = 0; i < 5000; ++i) {
+    OutboundSa sa;
+    CHECK(sa.open(ring, node_address(false, 1), node_address(false, 2), wall_clock()) == OutboundSa::State::ready);
+    CHECK(spis.insert(sa.spi()).second);
+    CHECK(!keys[0].sent->claim(sa.spi()));
+  }
+}
+
+TEST("esp: workers that send with one SPI take numbers that differ, and restarts begin elsewhere") {
+  EspSetting setting{EspProfile::docker};
+  const auto keys = keys_of(setting, {1});
+  Keyring ring{true, {EspProfile::docker, 128, best_engine(), 1u << 20}, keys, 0};
+  OutboundSa workers[3];
+  std::set<uint64_t> ivs;
+  for (OutboundSa& sa : workers) sa.open(ring, node_address(false, 1), node_address(false, 2), 0);
+  for (int i = 0; i < 1000; ++i) {
+    for (OutboundSa& sa : workers) {
+      PacketNumber number;
+      CHECK(sa.next(0, number));
+      CHECK(ivs.insert(number.iv).second);
+    }
+  }
+  Keyring restarted = ring;
+  restarted.keys = keys_of(setting, {1});
+  OutboundSa again;
+  again.open(restarted, node_address(false, 1), node_address(false, 2), 0);
+  PacketNumber number;
+  CHECK(again.next(0, number));
+  CHECK(*ivs.rbegin() - number.iv > 1u << 20 && number.iv - *ivs.begin() > 1u << 20);
+}
+
+TEST("esp: a VNI opens only with its own keyring") {
+  const EspSetting setting;
+  EspNode left(setting, 1, 2), right(setting, 2, 1);
+  // On the right, 4098 has other keys; the left thinks that it has the same.
+  const uint16_t left_port = left.lab.port(), right_port = right.lab.port();
+  left.add_bridge(left_port, 4098, left.keyring);
+  const uint16_t other = right.lab.dataplane.add_keyring({setting.profile, 128, setting.engine, 1u << 20});
+  right.lab.dataplane.set_keys(other, keys_of(setting, {7}), 0);
+  right.add_bridge(right_port, 4098, other);
+  const Bytes inner = udp_frame(mac(2), mac(1), 1, 2);
+  left.lab.pass(left_port, inner);
+  CHECK(right.open(left.lab.drain(left.wire)[0]).empty());
+  CHECK(right.lab.drain(right_port).empty());
+  CHECK_EQ(right.total(Counter::drop_esp_keyring), 1u);
+  check_way(left, right, inner);
+}
