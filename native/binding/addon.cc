@@ -11,6 +11,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   init_burst(env, exports);
   init_capture(env, exports);
   init_measure(env, exports);
+  init_crypto(env, exports);
   auto names = Napi::Array::New(env, kCounterCount);
   for (uint32_t i = 0; i < kCounterCount; ++i) {
     auto counter = Napi::Object::New(env);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "stage/context.h"
 #include "table/address.h"
 #include "wire/ethernet.h"
 
@@ -39,6 +40,11 @@ inline IpAddress to_ip(const Napi::Value& value) {
 }
 inline std::string to_text(const Napi::Value& value) {
   return value.IsNull() ? std::string() : value.As<Napi::String>().Utf8Value();
+}
+
+inline EspCarriage to_esp(const Napi::Value& value) {
+  const std::string name = to_text(value);
+  return name == "udp" ? EspCarriage::udp : name == "ip" ? EspCarriage::ip : EspCarriage::none;
 }
 
 inline Napi::Value from_bytes(Napi::Env env, const uint8_t* data, size_t length) {

@@ -10,8 +10,9 @@ namespace overlane {
 
 namespace {
 
-DataplaneOptions read_options(const Napi::Object& o) {
+DataplaneOptions read_options(const Napi::Object& o, bool live) {
   DataplaneOptions options;
+  options.live = live;
   options.fdb = static_cast<FdbKind>(to_u32(o.Get("fdbKind")));
   options.burst = to_u32(o.Get("burst"));
   options.fdb_entries = to_u32(o.Get("fdbEntries"));
@@ -39,8 +40,8 @@ DataplaneObject::DataplaneObject(const Napi::CallbackInfo& info) : Napi::ObjectW
   // Queue of one: a call that waits tells of everything since.
   auto notify = [tell = notify_]() mutable { tell.NonBlockingCall(); };
   try {
-    engine_ =
-        std::make_unique<Engine>(read_options(o), workers, workers.empty() ? [] {} : std::function<void()>(notify));
+    engine_ = std::make_unique<Engine>(read_options(o, !workers.empty()), workers,
+                                       workers.empty() ? [] {} : std::function<void()>(notify));
   } catch (const std::bad_alloc&) {
     throw_error(info.Env(), "ERR_OVERLANE_LIMIT",
                 "not enough memory for the dataplane's tables and packet buffers: lower fdbEntries or packets");
@@ -135,6 +136,8 @@ Napi::Value DataplaneObject::add_frame_underlay(Info info) {
   const int32_t prefix = o.Get("prefixLength").As<Napi::Number>().Int32Value();
   options.prefix_length = prefix < 0 ? 0 : static_cast<uint8_t>(prefix);
   if (!o.Get("gateway").IsNull()) options.gateway = to_ip(o.Get("gateway"));
+  options.esp = to_esp(o.Get("esp"));
+  options.esp_port = to_u16(o.Get("espPort"));
   return Napi::Number::New(info.Env(), change(info, [&](Dataplane& to) { return to.add_underlay(options); }));
 }
 
@@ -161,6 +164,7 @@ Napi::Value DataplaneObject::add_bridge(Info info) {
     options.domains.push_back({to_u16(wanted.Get("vlan")), wanted.Get("vni").As<Napi::Number>().Int32Value()});
   }
   Domain& policy = options.policy;
+  policy.keyring = to_u16(o.Get("keyring"));
   policy.proxy_arp = to_bool(o.Get("proxyArp"));
   policy.arp_snooping = to_bool(o.Get("arpSnooping"));
   policy.learning = to_bool(o.Get("learning"));
@@ -295,6 +299,9 @@ void DataplaneObject::init(Napi::Env env, Napi::Object exports) {
                                            InstanceMethod<&Self::add_packet_port>("addPacketPort"),
                                            InstanceMethod<&Self::add_xdp_port>("addXdpPort"),
                                            InstanceMethod<&Self::add_udp_underlay>("addUdpUnderlay"),
+                                           InstanceMethod<&Self::add_keyring>("addKeyring"),
+                                           InstanceMethod<&Self::set_keys>("setKeys"),
+                                           InstanceMethod<&Self::remove_keyring>("removeKeyring"),
                                            InstanceMethod<&Self::close>("close"),
                                        }));
 }

@@ -52,6 +52,11 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
                      const std::string& interface, const std::string& detail);
   uint32_t next_owner(Info info);
 
+  // binding/crypto.cc: keyrings
+  Napi::Value add_keyring(Info info);
+  void set_keys(Info info);
+  void remove_keyring(Info info);
+
   // binding/tables.cc: what there is to see
   Napi::Value fdb(Info info);
   Napi::Value neighbors(Info info);
@@ -102,5 +107,6 @@ auto DataplaneObject::change(Info info, Work work) {
 
 void init_burst(Napi::Env env, Napi::Object exports);
 void init_measure(Napi::Env env, Napi::Object exports);
+void init_crypto(Napi::Env env, Napi::Object exports);
 
 }  // namespace overlane

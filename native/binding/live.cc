@@ -3,6 +3,7 @@
 #include "binding/dataplane.h"
 #include "binding/error.h"
 #include "port/af_packet.h"
+#include "port/esp.h"
 #include "port/tap.h"
 #include "port/udp.h"
 #include "port/xdp.h"
@@ -42,6 +43,46 @@ LinkSettings read_link(const Napi::Object& o) {
 
 void check(Napi::Env env, const NetResult& result) {
   if (!result) throw_error(env, result.code, result.message);
+}
+
+UnderlayOptions read_underlay(const Napi::Object& o) {
+  UnderlayOptions underlay;
+  underlay.datagrams = true;
+  underlay.udp_port = to_u16(o.Get("udpPort"));
+  underlay.ttl = static_cast<uint8_t>(to_u32(o.Get("ttl")));
+  underlay.local = to_ip(o.Get("local"));
+  underlay.esp = to_esp(o.Get("esp"));
+  underlay.esp_port = to_u16(o.Get("espPort"));
+  underlay.trains = underlay.esp == EspCarriage::udp;
+  // Inside ESP over IPv6: a kernel at the other end wants it.
+  underlay.send_checksum = underlay.esp == EspCarriage::ip && !underlay.local.is_v4();
+  return underlay;
+}
+
+UdpPort::Options read_udp(const Napi::Object& o, const UnderlayOptions& underlay, const std::string& netns) {
+  UdpPort::Options options;
+  options.netns = netns;
+  options.local = underlay.local;
+  options.trains = options.steer_by_source = underlay.esp == EspCarriage::udp;
+  options.udp_port = options.trains ? underlay.esp_port : underlay.udp_port;
+  options.ttl = underlay.ttl;
+  options.mtu = to_u32(o.Get("mtu"));
+  options.source_ports = to_u32(o.Get("sourcePorts"));
+  options.receive_buffer = to_u32(o.Get("receiveBuffer"));
+  options.send_buffer = to_u32(o.Get("sendBuffer"));
+  options.gso = options.gro = to_bool(o.Get("offload"));
+  return options;
+}
+
+EspPort::Options read_esp(const Napi::Object& o, const UnderlayOptions& underlay, const std::string& netns) {
+  EspPort::Options options;
+  options.netns = netns;
+  options.local = underlay.local;
+  options.ttl = underlay.ttl;
+  options.mtu = to_u32(o.Get("mtu"));
+  options.receive_buffer = to_u32(o.Get("receiveBuffer"));
+  options.send_buffer = to_u32(o.Get("sendBuffer"));
+  return options;
 }
 
 // What becomes of the interface that has the address is told, if there is one: an underlay works without, too.
@@ -122,32 +163,22 @@ Napi::Value DataplaneObject::add_xdp_port(Info info) {
   return opened(info, std::move(ports), link, options.interface, mode);
 }
 
+// Sockets of an underlay: UDP, or raw ones of ESP.
 Napi::Value DataplaneObject::add_udp_underlay(Info info) {
   Napi::Env env = info.Env();
   auto o = info[0].As<Napi::Object>();
-  UdpPort::Options options;
-  options.netns = read_netns(o);
-  options.local = to_ip(o.Get("local"));
-  options.udp_port = to_u16(o.Get("udpPort"));
-  options.ttl = static_cast<uint8_t>(to_u32(o.Get("ttl")));
-  options.mtu = to_u32(o.Get("mtu"));
-  options.source_ports = to_u32(o.Get("sourcePorts"));
-  options.receive_buffer = to_u32(o.Get("receiveBuffer"));
-  options.send_buffer = to_u32(o.Get("sendBuffer"));
-  options.gso = options.gro = to_bool(o.Get("offload"));
+  UnderlayOptions underlay = read_underlay(o);
+  const std::string netns = read_netns(o);
   Ports ports;
-  uint32_t mtu = 0;
-  check(env, open_udp(options, engine(info).worker_count(), ports, mtu));
+  uint32_t mtu = to_u32(o.Get("mtu"));
+  const uint32_t workers = engine(info).worker_count();
+  check(env, underlay.esp == EspCarriage::ip ? open_esp(read_esp(o, underlay, netns), workers, ports, mtu)
+                                             : open_udp(read_udp(o, underlay, netns), workers, ports, mtu));
   const uint16_t index = add_port(info, std::move(ports), mtu);
-  UnderlayOptions underlay;
-  underlay.datagrams = true;
   underlay.port = index;
-  underlay.udp_port = options.udp_port;
-  underlay.ttl = options.ttl;
   underlay.mtu = mtu;
-  underlay.local = options.local;
   const uint16_t added = change(info, [&](Dataplane& to) { return to.add_underlay(underlay); });
-  watch_link_of(options.local, options.netns, index, engine(info));
+  watch_link_of(underlay.local, netns, index, engine(info));
   auto result = Napi::Object::New(env);
   result.Set("underlay", Napi::Number::New(env, added));
   result.Set("port", Napi::Number::New(env, index));

@@ -90,7 +90,8 @@ Napi::Value DataplaneObject::counters(Info info) {
 }
 
 Napi::Value DataplaneObject::events(Info info) {
-  static constexpr const char* kKinds[] = {"miss", "mtu", "link", "failure"};
+  static constexpr const char* kKinds[] = {"miss", "mtu", "link", "failure", "encryption"};
+  static constexpr const char* kReasons[kAlertCount] = {"no-key", "exhausted", "limit-near", "engine", "stale"};
   static constexpr const char* kStates[] = {"up", "down", "gone"};
   Napi::Env env = info.Env();
   const Context& context = plan(info).context();
@@ -106,6 +107,7 @@ Napi::Value DataplaneObject::events(Info info) {
     row.Set("vlan", from_vlan(env, domain.vlan));
     row.Set("ip", from_ip(env, event.ip));
     row.Set("value", Napi::Number::New(env, event.value));
+    row.Set("reason", event.kind == EventKind::alert ? kReasons[event.reason] : "");
     row.Set("timestamp", Napi::BigInt::New(env, event.time));
     rows.Set(rows.Length(), row);
   });

@@ -4,18 +4,16 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
-#include "net/link.h"
 #include "net/link_message.h"
 #include "port/udp.h"
+#include "port/udp_setup.h"
 
 namespace overlane {
 
 namespace {
 
-constexpr int kOn = 1;
 constexpr int kErrorRoom = 64 << 10;  // bytes of error queue, which SO_RCVBUF limits
 constexpr uint32_t kMaxTries = 256;   // at finding a free source port
 
@@ -24,29 +22,15 @@ struct Opening {
   uint32_t workers;
   uint32_t scope = 0;
 
+  bool steers() const { return options.steer_by_source && workers > 1; }
   bool v4() const { return options.local.is_v4(); }
   std::string name() const { return "UDP port " + std::to_string(options.udp_port) + " of " + to_text(options.local); }
 };
 
-bool set(int fd, int level, int option, int value) {
-  return setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
-// With CAP_NET_ADMIN as much as asked for, otherwise as much as the system grants.
-void set_buffer(int fd, int forced, int limited, uint32_t bytes) {
-  const int size = static_cast<int>(std::min<uint32_t>(bytes, INT32_MAX / 2));
-  if (!set(fd, SOL_SOCKET, forced, size)) set(fd, SOL_SOCKET, limited, size);
-}
-
-bool is_link_local(const IpAddress& ip) {
-  uint8_t bytes[16];
-  return ip.write(bytes) == 16 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
-}
-
 NetResult make_socket(const Opening& opening, int& fd) {
   fd = socket(opening.v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return net_error(errno, "open a UDP socket");
-  if (!opening.v4() && !set(fd, SOL_IPV6, IPV6_V6ONLY, kOn)) return net_error(errno, "set IPV6_V6ONLY");
+  if (!opening.v4() && !set_option(fd, SOL_IPV6, IPV6_V6ONLY, kOn)) return net_error(errno, "set IPV6_V6ONLY");
   return {};
 }
 
@@ -57,23 +41,42 @@ bool bind_to(int fd, const Opening& opening, uint16_t port) {
 
 NetResult bind_error(int error, const Opening& opening) {
   if (error == EADDRINUSE) {
-    return {"ERR_OVERLANE_BUSY", opening.name() +
-                                     " is in use: by another overlane, or by a vxlan device of the kernel (see ss -lun "
-                                     "and ip -d link show type vxlan); end it, or choose another port"};
+    const char* holders =
+        opening.options.trains
+            ? " is in use: by another overlane, or by an IPsec daemon (see ss -lunp); end it, or give the underlay "
+              "another address"
+            : " is in use: by another overlane, or by a vxlan device of the kernel (see ss -lun and ip -d link show "
+              "type vxlan); end it, or choose another port";
+    return {"ERR_OVERLANE_BUSY", opening.name() + holders};
   }
   return net_error(error, "bind to " + opening.name());
+}
+
+// The sockets that share the port have one program, and are numbered as they were bound. The source address is what a
+// forger cannot choose, as keys are derived from it: ports he can, and SPIs that the kernel puts into one train.
+NetResult steer_by_source(int fd, const Opening& opening) {
+  const auto last_word = static_cast<uint32_t>(SKF_NET_OFF + (opening.v4() ? 12 : 20));  // of the source address
+  sock_filter by_source[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, last_word},
+                             {BPF_ALU | BPF_MOD | BPF_K, 0, 0, opening.workers},
+                             {BPF_RET | BPF_A, 0, 0, 0}};
+  const sock_fprog program{3, by_source};
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0) return {};
+  NetResult result = net_error(errno, "have the kernel steer ESP datagrams to workers (SO_ATTACH_REUSEPORT_CBPF)");
+  result.message += "; use one worker";
+  return result;
 }
 
 NetResult open_receiver(const Opening& opening, bool shared, int& fd) {
   const NetResult result = make_socket(opening, fd);
   if (!result) return result;
-  if (shared && !set(fd, SOL_SOCKET, SO_REUSEPORT, kOn)) return net_error(errno, "set SO_REUSEPORT");
-  const bool tos = opening.v4() ? set(fd, SOL_IP, IP_RECVTOS, kOn) : set(fd, SOL_IPV6, IPV6_RECVTCLASS, kOn);
+  if (shared && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, kOn)) return net_error(errno, "set SO_REUSEPORT");
+  const bool tos =
+      opening.v4() ? set_option(fd, SOL_IP, IP_RECVTOS, kOn) : set_option(fd, SOL_IPV6, IPV6_RECVTCLASS, kOn);
   if (!tos) return net_error(errno, "have the kernel tell the ECN bits of datagrams");
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, opening.options.receive_buffer);
   // Not in every kernel, and not needed.
-  set(fd, SOL_SOCKET, SO_RXQ_OVFL, kOn);
-  if (opening.options.gro) set(fd, SOL_UDP, UDP_GRO, kOn);
+  set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, kOn);
+  if (opening.options.gro) set_option(fd, SOL_UDP, UDP_GRO, kOn);
   return bind_to(fd, opening, opening.options.udp_port) ? NetResult{} : bind_error(errno, opening);
 }
 
@@ -94,14 +97,9 @@ NetResult open_sender(const Opening& opening, int& fd) {
   // Nothing is received here; what comes anyhow must not take the room of the error queue.
   sock_filter nothing[] = {{BPF_RET | BPF_K, 0, 0, 0}};
   const sock_fprog filter{1, nothing};
-  const int ttl = opening.options.ttl;
-  const bool set_up =
-      setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 &&
-      set(fd, SOL_SOCKET, SO_RCVBUF, kErrorRoom) &&
-      (opening.v4() ? set(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO) && set(fd, SOL_IP, IP_RECVERR, kOn) &&
-                          set(fd, SOL_IP, IP_TTL, ttl)
-                    : set(fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO) && set(fd, SOL_IPV6, IPV6_RECVERR, kOn) &&
-                          set(fd, SOL_IPV6, IPV6_UNICAST_HOPS, ttl));
+  const bool set_up = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 &&
+                      set_option(fd, SOL_SOCKET, SO_RCVBUF, kErrorRoom) &&
+                      set_sending(fd, opening.v4(), opening.options.ttl);
   if (!set_up) return net_error(errno, "set up a UDP socket");
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, opening.options.send_buffer);
   return bind_to_random(fd, opening);
@@ -123,20 +121,16 @@ NetResult check_free(const Opening& opening) {
 }
 
 NetResult open_all(Opening& opening, std::vector<UdpSockets>& all, uint32_t& mtu) {
-  LinkDetails link;
-  std::string name;
-  NetResult result = find_link_of(opening.options.local, link, name);
-  if (!result) {
-    if (std::string(result.code) == "ERR_OVERLANE_MISSING") {
-      result.message += (opening.options.netns.empty() ? "" : " in " + opening.options.netns) +
-                        ": give the underlay one that is listed by ip address, or add it there first";
-    }
-    return result;
+  mtu = opening.options.mtu;
+  NetResult result = find_local(opening.options.local, opening.options.netns, mtu, opening.scope);
+  if (result && opening.workers > 1) result = check_free(opening);
+  for (uint32_t i = 0; result && i < opening.workers; ++i) {
+    result = open_sockets(opening, all[i]);
+    if (result && i == 0 && opening.steers()) result = steer_by_source(all[0].receiver, opening);
   }
-  mtu = opening.options.mtu != 0 ? opening.options.mtu : link.mtu;
-  if (is_link_local(opening.options.local)) opening.scope = link.index;
-  if (opening.workers > 1) result = check_free(opening);
-  for (uint32_t i = 0; result && i < opening.workers; ++i) result = open_sockets(opening, all[i]);
+  if (result && opening.steers()) {
+    for (const UdpSockets& sockets : all) discard_received(sockets.receiver);  // came before all of them were there
+  }
   return result;
 }
 

@@ -10,6 +10,19 @@
 
 namespace overlane {
 
+namespace {
+
+// A train stays one packet for the stage that opens what is sealed.
+Packet* with_stride(Packet* packet, uint32_t stride) {
+  if (stride == 0 || stride >= packet->length) return packet;
+  Datagram datagram = datagram_of(*packet);
+  datagram.stride = static_cast<uint16_t>(stride);
+  set_datagram(*packet, datagram);
+  return packet;
+}
+
+}  // namespace
+
 uint32_t UdpPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pools& pools, CounterRow& row) {
   count_lost_events(row);
   uint32_t count = 0;
@@ -19,16 +32,19 @@ uint32_t UdpPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pool
       packets[count++] = split_[split_next_++];
       continue;
     }
-    if (next_ == filled_) {
+    if (is_read()) {
       if (!more) break;
       const uint32_t wanted = max - count < kBatch ? max - count : kBatch;
-      if (read_batch(wanted, now, pools, row) == 0) break;
-      more = filled_ == wanted;
+      const uint32_t read = read_batch(sockets_.receiver, wanted, now, pools, row);
+      if (read == 0) break;
+      more = read == wanted;
     }
     Control control;
-    Packet* packet = take_slot(next_++, now, control, row);
+    Packet* packet = take_next(now, control, row);
     if (OVERLANE_UNLIKELY(packet == nullptr)) continue;
-    if (mark_whole(*packet, kPrefix, longest_, control.stride)) {
+    if (options_.trains) {
+      packets[count++] = with_stride(packet, control.stride);
+    } else if (mark_whole(*packet, kPrefix, longest_, control.stride)) {
       packets[count++] = packet;
     } else {
       split(packet, control.stride, pools, row);
@@ -39,7 +55,7 @@ uint32_t UdpPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pool
 
 // A small buffer, and a large one behind it: most datagrams fill only the small one, and leave the large ones, which
 // are few, for the next read.
-uint32_t UdpPort::fill_slots(uint32_t wanted, Pools& pools) {
+uint32_t SocketPort::fill_slots(uint32_t wanted, Pools& pools) {
   uint32_t ready = 0;
   for (; ready < wanted; ++ready) {
     Slot& slot = slots_[ready];
@@ -59,18 +75,16 @@ uint32_t UdpPort::fill_slots(uint32_t wanted, Pools& pools) {
   return ready;
 }
 
-uint32_t UdpPort::read_batch(uint32_t wanted, Nanos now, Pools& pools, CounterRow& row) {
+uint32_t SocketPort::read_batch(int fd, uint32_t wanted, Nanos now, Pools& pools, CounterRow& row) {
   next_ = filled_ = 0;
   const uint32_t ready = fill_slots(wanted, pools);
   if (OVERLANE_UNLIKELY(ready == 0)) {
     row.add(Counter::rx_pool_empty);
     return 0;
   }
-  const int read = recvmmsg(sockets_.receiver, messages_, ready, MSG_DONTWAIT, nullptr);
+  const int read = recvmmsg(fd, messages_, ready, MSG_DONTWAIT, nullptr);
   if (read > 0) filled_ = static_cast<uint32_t>(read);
-  if (OVERLANE_UNLIKELY(read < 0 && errno != EAGAIN && errno != EINTR)) {
-    fail(std::string("cannot read from the UDP socket: ") + std::strerror(errno), now);
-  }
+  if (OVERLANE_UNLIKELY(read < 0)) note_unread(fd, errno, now);
   for (uint32_t i = ready; i-- > filled_;) {
     release(slots_[i].large);
     release(slots_[i].small);
@@ -78,7 +92,17 @@ uint32_t UdpPort::read_batch(uint32_t wanted, Nanos now, Pools& pools, CounterRo
   return filled_;
 }
 
-UdpPort::Control UdpPort::read_control(msghdr& header, CounterRow& row) {
+// Where the socket sends too, it is one that ICMP brought: the descriptor stays readable, so the rest comes next.
+void SocketPort::note_unread(int fd, int error, Nanos now) {
+  if (error == EAGAIN || error == EINTR) return;
+  if (sends_itself_) {
+    drain_errors(fd, now);
+  } else {
+    fail(std::string("cannot read from the ") + what_ + ": " + std::strerror(error), now);
+  }
+}
+
+SocketPort::Control SocketPort::read_control(msghdr& header, CounterRow& row) {
   Control control;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
     const uint8_t* data = CMSG_DATA(c);
@@ -98,8 +122,9 @@ UdpPort::Control UdpPort::read_control(msghdr& header, CounterRow& row) {
   return control;
 }
 
-// What message i brought, in one buffer. nullptr: dropped.
-Packet* UdpPort::take_slot(uint32_t i, Nanos now, Control& control, CounterRow& row) {
+// What the next message brought, in one buffer. nullptr: dropped.
+Packet* SocketPort::take_next(Nanos now, Control& control, CounterRow& row) {
+  const uint32_t i = next_++;
   Slot& slot = slots_[i];
   msghdr& header = messages_[i].msg_hdr;
   const uint32_t length = messages_[i].msg_len;
@@ -119,7 +144,7 @@ Packet* UdpPort::take_slot(uint32_t i, Nanos now, Control& control, CounterRow& 
   }
   packet->length = length;
   packet->time = now;
-  set_datagram(*packet, {ip_of(slot.from), 0, control.tos, {}});
+  set_datagram(*packet, {ip_of(slot.from), 0, control.tos});
   return packet;
 }
 

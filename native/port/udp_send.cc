@@ -1,50 +1,14 @@
 // Sending: trains of datagrams, by UDP_SEGMENT where the kernel takes it.
-#include <netinet/udp.h>
-
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 
-#include "net/link_message.h"
 #include "offload/segment.h"
 #include "port/udp.h"
+#include "port/udp_control.h"
 
 namespace overlane {
 
 namespace {
-
-constexpr uint32_t kMaxIp = 65535;
-constexpr uint32_t kMaxAttempts = 4;  // at sending, when errors of earlier datagrams get in the way
-
-// Control messages of a train: the second one only for several datagrams.
-struct SendControl {
-  alignas(cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
-  size_t each = 0;   // bytes for one datagram
-  size_t whole = 0;  // for the train
-
-  explicit SendControl(const UdpTrain& train) {
-    if (train.tos != 0) {
-      const bool v4 = train.peer.is_v4();
-      const int tos = train.tos;
-      each = put(0, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &tos, sizeof tos);
-    }
-    whole = each;
-    if (train.count > 1) {
-      const auto stride = static_cast<uint16_t>(train.stride);
-      whole = put(each, SOL_UDP, UDP_SEGMENT, &stride, sizeof stride);
-    }
-  }
-
- private:
-  size_t put(size_t at, int level, int type, const void* value, size_t length) {
-    cmsghdr header{};
-    header.cmsg_len = CMSG_LEN(length);
-    header.cmsg_level = level;
-    header.cmsg_type = type;
-    store(bytes + at, header);
-    std::memcpy(bytes + at + CMSG_LEN(0), value, length);
-    return at + CMSG_SPACE(length);
-  }
-};
 
 // The frame behind the VXLAN header, as if it were the packet.
 bool complete_frame_checksum(Packet& packet) {
@@ -54,10 +18,6 @@ bool complete_frame_checksum(Packet& packet) {
   packet.data -= sizeof(Vxlan);
   packet.length += sizeof(Vxlan);
   return done;
-}
-
-bool is_full(int error) {
-  return error == EAGAIN || error == ENOBUFS || error == ENOMEM;
 }
 
 // Not about one datagram, but about UDP_SEGMENT: no checksum offload in the device, IPsec; or, by older kernels, about
@@ -86,9 +46,10 @@ uint32_t UdpPort::transmit(Packet** packets, uint32_t count, CounterRow& row) {
 bool UdpPort::load_packet(Packet* packet, CounterRow& row) {
   const Datagram datagram = datagram_of(*packet);
   if (OVERLANE_UNLIKELY(datagram.peer.is_v4() != options_.local.is_v4())) {
-    lose(packet, reason_of(EAFNOSUPPORT, datagram.peer), row);
+    lose_sealed(packet, datagram, reason_of(EAFNOSUPPORT, datagram.peer), row);
     return false;
   }
+  if (OVERLANE_UNLIKELY(options_.trains)) return load_sealed(packet, datagram, row);
   if (packet->segment != 0) return load_super_frame(packet, datagram, row);
   if (OVERLANE_UNLIKELY(packet->flags & kPartialChecksum) && !complete_frame_checksum(*packet)) {
     lose(packet, Counter::drop_offload, row);
@@ -128,9 +89,30 @@ bool UdpPort::load_super_frame(Packet* packet, const Datagram& datagram, Counter
   return false;
 }
 
+// Datagrams that are read where they lie. A train goes out by itself, so that one call takes it.
+bool UdpPort::load_sealed(Packet* packet, const Datagram& datagram, CounterRow& row) {
+  const uint32_t stride = stride_of(*packet, datagram);
+  if (OVERLANE_UNLIKELY(stride > longest_)) {
+    lose_sealed(packet, datagram, Counter::drop_mtu, row);
+    return false;
+  }
+  const UdpTrain& before = trains_[sender_of(datagram)];
+  if (before.count != 0 && stride != packet->length) send(sender_of(datagram), row);
+  uint32_t count = 0;
+  uint32_t at = 0;
+  do {
+    const uint32_t size = std::min(stride, packet->length - at);
+    open_train(datagram, size, row).add(packet->data + at, size);
+    at += size;
+    ++count;
+  } while (at < packet->length);
+  row.add(Counter::tx_packets, count - 1);  // the stage that made the train counted them as segmented
+  return true;
+}
+
 // A train with room for one more datagram of this size; what was in it and does not go together is sent.
 UdpTrain& UdpPort::open_train(const Datagram& datagram, uint32_t size, CounterRow& row) {
-  const uint32_t sender = datagram.flow & (sockets_.senders.size() - 1);
+  const uint32_t sender = sender_of(datagram);
   UdpTrain& train = trains_[sender];
   if (OVERLANE_LIKELY(train.count != 0)) {
     if (OVERLANE_LIKELY(train.takes(datagram.peer, datagram.tos, size, kMaxIp - headers_))) return train;
@@ -162,7 +144,7 @@ void UdpPort::send(uint32_t sender, CounterRow& row) {
 // 0 or an errno: all or nothing.
 int UdpPort::send_whole(int fd, UdpTrain& train) {
   SocketAddress to = socket_address(train.peer, options_.udp_port, scope_);
-  SendControl control(train);
+  SendControl control(train.peer.is_v4(), train.tos, train.count > 1 ? train.stride : 0);
   msghdr message{};
   message.msg_name = &to;
   message.msg_namelen = to.length;
@@ -181,7 +163,7 @@ int UdpPort::send_whole(int fd, UdpTrain& train) {
 // The same datagrams without UDP_SEGMENT. True: all of them went out.
 bool UdpPort::send_each(int fd, UdpTrain& train, CounterRow& row) {
   SocketAddress to = socket_address(train.peer, options_.udp_port, scope_);
-  SendControl control(train);
+  SendControl control(train.peer.is_v4(), train.tos, train.count > 1 ? train.stride : 0);
   iovec parts[UdpTrain::kMaxDatagrams];
   for (uint32_t i = 0; i < train.count; ++i) {
     parts[i] = train.part(i);
@@ -194,49 +176,7 @@ bool UdpPort::send_each(int fd, UdpTrain& train, CounterRow& row) {
     message.msg_control = control.each == 0 ? nullptr : control.bytes;
     message.msg_controllen = control.each;
   }
-  bool all = true;
-  uint32_t too_big = UINT32_MAX;  // a size that was refused: no need to ask again
-  for (uint32_t at = 0, attempt = 1; at < train.count;) {
-    int error = EMSGSIZE;
-    if (train.size_of(at) < too_big) {
-      const int sent = sendmmsg(fd, &each_[at], train.count - at, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (OVERLANE_LIKELY(sent > 0)) {
-        at += static_cast<uint32_t>(sent);
-        attempt = 1;
-        continue;
-      }
-      error = errno;
-      if (should_retry(fd, error, attempt++)) continue;
-    }
-    if (error == EMSGSIZE) too_big = train.size_of(at);
-    lose_datagrams(1, train.size_of(at), reason_of(error, train.peer), row);
-    all = false;
-    attempt = 1;
-    ++at;
-  }
-  return all;
-}
-
-// An error may be that of an earlier datagram, which ICMP brought; it is in the way until it is read.
-bool UdpPort::should_retry(int fd, int error, uint32_t attempt) {
-  if (is_full(error) || refuses_segmentation(error) || error == EPERM) return false;
-  const bool refused = drain_errors(fd, now_);
-  return !refused && attempt < kMaxAttempts;
-}
-
-Counter UdpPort::reason_of(int error, const IpAddress& peer) {
-  if (is_full(error)) return Counter::drop_port_full;
-  if (error == EMSGSIZE) return Counter::drop_mtu;
-  fail("cannot send to " + to_text(peer) + ": " + std::strerror(error) +
-           (error == EPERM ? "; does a firewall rule forbid it?" : ""),
-       now_);
-  return Counter::drop_port_error;
-}
-
-void UdpPort::lose_datagrams(uint32_t count, uint64_t bytes, Counter reason, CounterRow& row) {
-  row.add(reason, count);
-  row.add(Counter::tx_packets, uint64_t{0} - count);
-  row.add(Counter::tx_bytes, uint64_t{0} - bytes);
+  return send_messages(fd, each_.get(), train.count, row);
 }
 
 }  // namespace overlane

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "crypto/kdf.h"
+#include "stage/parse.h"
 #include "test/esp_lab.h"
 
 using namespace overlane;
@@ -274,4 +275,48 @@ TEST("esp: a VNI opens only with its own keyring") {
   CHECK(right.lab.drain(right_port).empty());
   CHECK_EQ(right.total(Counter::drop_esp_keyring), 1u);
   check_way(left, right, inner);
+}
+
+TEST("esp: what is authentic but no VXLAN, what no engine seals, and what a capture cut, are dropped by name") {
+  EspSetting setting{EspProfile::docker};
+  setting.engine = AeadEngine::null;  // a tag of zeros is right
+  EspNode left(setting, 1, 2), right(setting, 2, 1);
+  const Bytes inner = udp_frame(mac(2), mac(1), 1, 2);
+  const Bytes good = left.seal(inner)[0];
+  CHECK_EQ(right.open(good).size(), 1u);
+  const uint32_t plain = esp_at(setting) + 16;
+  const auto at_end = static_cast<uint32_t>(good.size() - 8);
+  // Port, length, padding, its length, next header.
+  for (uint32_t at : {plain + 2, plain + 4, at_end - 2, at_end - 1}) {
+    Bytes bad = good;
+    bad[at] ^= 0x40;
+    CHECK(right.open(bad).empty());
+  }
+  CHECK_EQ(right.total(Counter::drop_esp_inner), 4u);
+  Bytes padded = good;
+  padded[at_end - 2] = 3;  // the bytes before are none of padding
+  CHECK(right.open(padded).empty());
+  CHECK_EQ(right.total(Counter::drop_esp_inner), 5u);
+
+  setting.engine = best_engine();
+  setting.key_bits = 192;  // of no engine
+  EspNode none(setting, 1, 2);
+  CHECK(none.seal(inner).empty());
+  CHECK_EQ(none.total(Counter::drop_esp_engine), 1u);
+
+  EspNode node({}, 1, 2);
+  Context& context = node.lab.dataplane.context();
+  Packet* packet = context.pools.take(200);
+  std::copy(inner.begin(), inner.end(), packet->data);
+  packet->length = 80;
+  packet->cut = 20;
+  packet->set_origin(node.container, node.container, 0);
+  context.counters.port(node.container).add(Counter::rx_packets);
+  packet->headers = parse_frame(packet->data, packet->length);
+  context.output.to_tunnel(
+      node.lab.dataplane.tunnel_to(node.lab.dataplane.domain_of(node.bridge, kNoVlan), node.remote), node.underlay,
+      packet, context);
+  context.output.flush(context);
+  CHECK_EQ(node.total(Counter::drop_esp_cut), 1u);
+  node.lab.settled();
 }

@@ -1,4 +1,4 @@
-// For the tests of the udp port: two ends in two namespaces joined by veth, and what one sends the other.
+// For the tests of the udp and esp ports: two ends in two namespaces joined by veth, and what one sends the other.
 #pragma once
 
 #include <linux/if_packet.h>
@@ -12,6 +12,7 @@
 #include <set>
 
 #include "offload/segment.h"
+#include "port/esp.h"
 #include "port/udp.h"
 #include "port/virtio_header.h"
 #include "test/check.h"
@@ -46,6 +47,13 @@ inline IpAddress address(bool ipv6, uint8_t last) {
   return ipv6 ? IpAddress::v6(v6.data()) : IpAddress::v4(v4.data());
 }
 
+inline EspPort::Options esp_options_for(const Namespace& space, bool ipv6, uint8_t last) {
+  EspPort::Options options;
+  options.netns = space.path();
+  options.local = address(ipv6, last);
+  return options;
+}
+
 inline UdpPort::Options options_for(const Namespace& space, bool ipv6, uint8_t last) {
   UdpPort::Options options;
   options.netns = space.path();
@@ -70,6 +78,11 @@ class End {
     CHECK_EQ(result.message, "");
     for (auto& port : ports) port->report_to(&events, 3);
   }
+  explicit End(const EspPort::Options& options, uint32_t workers = 1) : local(options.local) {
+    result = open_esp(options, workers, ports, mtu);
+    CHECK_EQ(result.message, "");
+    for (auto& port : ports) port->report_to(&events, 3);
+  }
   UdpPort& port() { return static_cast<UdpPort&>(*ports[0]); }
 
   Packet* packet(const IpAddress& peer, const Bytes& frame, uint16_t segment = 0, uint16_t flags = 0, uint16_t flow = 0,
@@ -79,6 +92,17 @@ class End {
     packet->time = time;
     set_datagram(*packet, {peer, flow, tos, {}});
     row.add(Counter::rx_packets);
+    return packet;
+  }
+  // As the stage that seals hands it on: with a stride, it has counted the further datagrams.
+  Packet* sealed(const IpAddress& peer, const Bytes& bytes, uint16_t stride = 0, uint16_t flow = 0, uint8_t tos = 0) {
+    Packet* packet = packet_of(pools, bytes);
+    packet->time = time;
+    Datagram datagram{peer, flow, tos};
+    datagram.stride = stride;
+    set_datagram(*packet, datagram);
+    row.add(Counter::rx_packets);
+    if (stride != 0) row.add(Counter::segmented, (bytes.size() + stride - 1) / stride - 1);
     return packet;
   }
   void send(std::vector<Packet*> packets) {
@@ -174,6 +198,37 @@ inline void set_senders(End& end, int level, int option, int value) {
   for (const Port::Descriptor& each : end.port().descriptors()) {
     if (!each.input) CHECK_EQ(setsockopt(each.fd, level, option, &value, sizeof value), 0);
   }
+}
+
+// An ESP packet as far as a port looks at it.
+inline Bytes esp_packet(uint32_t spi, size_t size, uint8_t seed = 1) {
+  Bytes packet = payload_bytes(size, seed);
+  store_be32(packet.data(), spi);
+  return packet;
+}
+
+// `count` of them, of `stride` bytes each, and then one of `last`.
+inline Bytes esp_train(uint32_t spi, uint32_t count, size_t stride, size_t last = 0) {
+  Bytes train;
+  for (uint32_t i = 0; i < count; ++i) train = join({train, esp_packet(spi, stride, static_cast<uint8_t>(i))});
+  return last == 0 ? train : join({train, esp_packet(spi, last, 99)});
+}
+
+inline Bytes all_of(const Arrived& arrived) {
+  return join({arrived.prefix, arrived.frame});
+}
+
+// Each datagram that arrived, in order.
+inline std::vector<Bytes> datagrams_of(const std::vector<Arrived>& arrived) {
+  std::vector<Bytes> all;
+  for (const Arrived& each : arrived) {
+    const Bytes bytes = all_of(each);
+    const size_t stride = each.datagram.stride != 0 ? each.datagram.stride : bytes.size();
+    for (size_t at = 0; at < bytes.size(); at += stride) {
+      all.push_back(slice(bytes, at, std::min(stride, bytes.size() - at)));
+    }
+  }
+  return all;
 }
 
 inline Bytes super_frame(const Flow& flow, size_t payload, uint8_t seed = 1) {
