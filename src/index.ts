@@ -37,7 +37,15 @@ export {
 } from './dataplane/counters.js';
 export { Dataplane } from './dataplane/dataplane.js';
 export type { DataplaneOptions, PacketPoolOptions, WorkerOptions } from './dataplane/dataplane-options.js';
-export type { DataplaneEvents, LinkChange, Miss, PathMtu, PortFailure } from './dataplane/events.js';
+export type { BridgeEncryption, EncryptionOptions } from './dataplane/encryption-options.js';
+export type {
+  DataplaneEvents,
+  EncryptionTrouble,
+  LinkChange,
+  Miss,
+  PathMtu,
+  PortFailure,
+} from './dataplane/events.js';
 export type { RouteOptions } from './dataplane/link-options.js';
 export type {
   InterfaceOptions,
@@ -59,6 +67,17 @@ export type {
   UnderlayOptions,
 } from './dataplane/underlay-options.js';
 export { type ErrorCode, OverlaneError } from './errors.js';
+export { type KeyFileOptions, writeKeyFile } from './keyring/key-file.js';
+export {
+  type KeyInfo,
+  type KeyLimit,
+  type KeyRole,
+  Keyring,
+  type KeyringEvents,
+  type KeyTurn,
+} from './keyring/keyring.js';
+export type { CryptoEngine, KeyOptions, KeyringOptions, RotationOptions } from './keyring/keyring-options.js';
+export type { KeyBits, Profile } from './keyring/secret.js';
 export {
   parseTopology,
   readTopology,

@@ -105,6 +105,26 @@ export interface NativeOpened {
   detail: string;
 }
 
+export interface NativeKeyringOptions {
+  name: string;
+  profile: 'strong' | 'docker';
+  keyBits: 128 | 256;
+  /** `auto`: ipsec-mb where it can be used, else OpenSSL. */
+  engine: 'auto' | 'openssl' | 'ipsec-mb' | 'null';
+  /** Packets an SA may seal before it is replaced (strong) or stops (docker). */
+  packetLimit: bigint;
+}
+
+export interface NativeKey {
+  /** 32 bits: the epoch or number of the key (strong), the tag (docker). */
+  id: number;
+  /** 32 bytes (strong), or 16 or 32 (docker); copied. */
+  secret: Uint8Array;
+}
+
+/** What ESP is carried in: nothing (no ESP), UDP (RFC 3948), or IP itself (protocol 50). */
+export type NativeEsp = 'none' | 'udp' | 'ip';
+
 export interface NativeUdpUnderlayOptions {
   name: string;
   netns: string | null;
@@ -120,6 +140,10 @@ export interface NativeUdpUnderlayOptions {
   sendBuffer: number;
   /** UDP_SEGMENT and UDP_GRO, where the kernel has them. */
   offload: boolean;
+  /** Other than `none`: an ESP twin, which opens sockets of ESP in place of those of VXLAN. */
+  esp: NativeEsp;
+  /** UDP port of ESP at both ends, of esp `udp`; `udpPort` stays that of VXLAN, inside. */
+  espPort: number;
 }
 
 export interface NativeFrameUnderlayOptions {
@@ -139,6 +163,10 @@ export interface NativeFrameUnderlayOptions {
   mtu: number;
   sendChecksum: boolean;
   verifyChecksum: boolean;
+  /** Other than `none`: an ESP twin, on the same port as the underlay for cleartext. */
+  esp: NativeEsp;
+  /** As in `NativeUdpUnderlayOptions`. */
+  espPort: number;
 }
 
 export interface NativeDomain {
@@ -150,8 +178,10 @@ export interface NativeDomain {
 
 export interface NativeBridgeOptions {
   name: string;
-  /** -1: none. */
+  /** -1: none. Of an encrypted bridge an ESP twin. */
   underlay: number;
+  /** 0: cleartext. */
+  keyring: number;
   domains: NativeDomain[];
   proxyArp: boolean;
   arpSnooping: boolean;
@@ -193,15 +223,18 @@ export interface NativeNeighborRow {
 export interface NativeEvent {
   /**
    * `miss`: port, bridge, vlan and ip, who was asked for. `mtu`: port (of an underlay) and ip, a VTEP, whose path carries `value` bytes.
-   * `link`: port, state, and value, the MTU. `failure`: port has a new `portError()`.
+   * `link`: port, state, and value, the MTU. `failure`: port has a new `portError()`. `encryption`: port (the carrier's row), ip, the
+   * peer, reason, and value, the keyring.
    */
-  kind: 'miss' | 'mtu' | 'link' | 'failure';
+  kind: 'miss' | 'mtu' | 'link' | 'failure' | 'encryption';
   state: 'up' | 'down' | 'gone';
   bridge: number;
   port: number;
   vlan: number;
   ip: Uint8Array;
   value: number;
+  /** '' for other kinds. */
+  reason: '' | 'no-key' | 'exhausted' | 'limit-near' | 'engine' | 'stale';
   /** Nanoseconds; 0 where nobody looked at a clock. */
   timestamp: bigint;
 }
@@ -219,6 +252,12 @@ export interface NativeDataplane {
   addFrameUnderlay(options: NativeFrameUnderlayOptions): number;
   addUnderlayNeighbor(underlay: number, ip: Uint8Array, mac: Uint8Array): void;
   removeUnderlay(underlay: number): void;
+  /** Index from 1; without keys at first. */
+  addKeyring(options: NativeKeyringOptions): number;
+  /** Replaces the keys (at most three); `send`: index in `keys` of the one to send with, -1: none. Those left out are wiped. */
+  setKeys(keyring: number, keys: NativeKey[], send: number): void;
+  /** After its last bridge; wipes the keys. */
+  removeKeyring(keyring: number): void;
   addBridge(options: NativeBridgeOptions): number;
   removeBridge(bridge: number): void;
   attach(bridge: number, port: number, options: NativeAttachOptions): void;
@@ -320,6 +359,12 @@ export interface Addon {
   xdpMode(): string;
   /** Towards `ip` of 4 or 16 bytes: the MTU of the route or, where the kernel has heard of a smaller one, that; and the source address. */
   pathMtu(ip: Uint8Array): { mtu: number; source: Uint8Array };
+  /** What can seal and open, in the order in which `auto` prefers them; `detail`: version, or why not. */
+  cryptoEngines(): { name: string; usable: boolean; detail: string }[];
+  /** Bench only: nanoseconds for one packet of `length` bytes. */
+  aeadNs(engine: string, keyBits: number, length: number, seal: boolean): number;
+  /** For this process, for good: no core dumps, and other processes of the user cannot read its memory. */
+  forbidCoreDumps(): void;
   /** Of this thread: bit i is capability i. */
   permittedCapabilities(): bigint;
   /** In all threads, for good: keeps at most `keep`. */

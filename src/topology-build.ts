@@ -1,10 +1,14 @@
 /** From a topology to a dataplane. */
+import { refuseWorkers } from './dataplane/bridge-open.js';
 import { Dataplane } from './dataplane/dataplane.js';
 import { type DataplaneOptions, dataplaneOptions } from './dataplane/dataplane-options.js';
-import { isLive } from './dataplane/live-port-options.js';
-import { vxlanMtu } from './dataplane/mtu.js';
+import { type EncryptionOptions, profileOf } from './dataplane/encryption-options.js';
+import { isLive, type TapPortOptions } from './dataplane/live-port-options.js';
+import { trainSize, vxlanMtu } from './dataplane/mtu.js';
 import type { PortOptions } from './dataplane/port-options.js';
+import type { Underlay } from './dataplane/underlay.js';
 import type { UdpUnderlayOptions } from './dataplane/underlay-options.js';
+import type { Profile } from './keyring/secret.js';
 import { suggestion } from './suggest.js';
 import {
   relocate,
@@ -14,7 +18,7 @@ import {
   type TopologyPeer,
   topologyError,
 } from './topology.js';
-import { portOptions, rehearsePort, rehearseUdp } from './topology-ports.js';
+import { encryptionOptions, portOptions, rehearseEncryption, rehearsePort, rehearseUdp } from './topology-ports.js';
 
 /**
  * Makes the dataplane that a topology describes: live when it has a live port or a `udp` underlay, and then to be started with
@@ -28,9 +32,12 @@ export function buildTopology(topology: Topology): Dataplane {
   const tuning = tuningOf(topology);
   const workers = relocate(topology, [], () => dataplaneOptions(tuning)).workers.length;
   const { mode: _mode, clock: _clock, workers: _workers, spin: _spin, ...rest } = tuning;
+  const profiles = profilesOf(topology, workers);
   const rehearsal = new Dataplane({ ...rest, mode: 'manual' });
   const making: Making = {
     dataplane: rehearsal,
+    profiles,
+    encryption: rehearseEncryption,
     addPort: (options) => rehearsal.addPort(rehearsePort(options, workers)),
     addUdp: (options) => rehearseUdp(rehearsal, options),
   };
@@ -40,6 +47,8 @@ export function buildTopology(topology: Topology): Dataplane {
   const dataplane = new Dataplane(tuning);
   fill(topology, {
     dataplane,
+    profiles,
+    encryption: (options) => options,
     addPort: (options) => dataplane.addPort(options),
     addUdp: (options) => void dataplane.addUnderlay(options),
   });
@@ -49,6 +58,9 @@ export function buildTopology(topology: Topology): Dataplane {
 /** A dataplane that is being filled, in earnest or as a rehearsal. */
 interface Making {
   dataplane: Dataplane;
+  /** Of the encrypted bridges, by name. */
+  profiles: Map<string, Profile>;
+  encryption(options: EncryptionOptions): EncryptionOptions;
   addPort(options: PortOptions): unknown;
   addUdp(options: UdpUnderlayOptions): void;
 }
@@ -82,14 +94,13 @@ function liveThing({ ports = {}, underlays = {} }: TopologyOptions): string | nu
 function fill(topology: Topology, making: Making): void {
   const { ports = {}, underlays = {}, bridges = {}, peers = [] } = topology.options;
   const { dataplane } = making;
-  const later = leftToUnderlays(topology.options);
-  const addPort = (name: string, mtu?: number) => {
+  const remote = tapsOnUnderlays(topology.options, making.profiles);
+  const addPort = (name: string, fit = (options: TapPortOptions): TapPortOptions => options) => {
     const options = portOptions(topology, name, ports[name]!);
-    const fitted = options.type === 'tap' && mtu !== undefined ? { ...options, mtu } : options;
-    relocate(topology, ['ports', name], () => making.addPort(fitted));
+    relocate(topology, ['ports', name], () => making.addPort(options.type === 'tap' ? fit(options) : options));
   };
   try {
-    for (const name of Object.keys(ports)) if (!later.has(name)) addPort(name);
+    for (const name of Object.keys(ports)) if (!remote.has(name)) addPort(name);
     for (const [name, options] of Object.entries(underlays)) {
       const path = ['underlays', name];
       if (options.type === 'udp') {
@@ -99,11 +110,11 @@ function fill(topology: Topology, making: Making): void {
       const port = find(topology, [...path, 'port'], 'port', dataplane.ports, options.port);
       relocate(topology, path, () => dataplane.addUnderlay({ ...options, name, port }));
     }
-    for (const [name, wanted] of later) {
+    for (const [name, { underlay: wanted, profile }] of remote) {
       const underlay = dataplane.underlays.get(wanted);
-      addPort(name, underlay === undefined ? undefined : vxlanMtu(underlay.mtu, underlay.family));
+      addPort(name, (options) => (underlay === undefined ? options : fitted(options, underlay, profile)));
     }
-    for (const [name, bridge] of Object.entries(bridges)) addBridge(topology, dataplane, name, bridge);
+    for (const [name, bridge] of Object.entries(bridges)) addBridge(topology, making, name, bridge);
     peers.forEach((peer, i) => {
       addPeer(topology, dataplane, ['peers', String(i)], peer);
     });
@@ -114,18 +125,47 @@ function fill(topology: Topology, making: Making): void {
   }
 }
 
-/** TAPs without an MTU on a bridge with an underlay: they get what fits that, so they come after it. Name of port to that of underlay. */
-function leftToUnderlays({ ports = {}, bridges = {} }: TopologyOptions): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const { underlay, ports: attached = [] } of Object.values(bridges)) {
+/** Looks into key files, and refuses what the rehearsal, which has no workers, would let pass. */
+function profilesOf(topology: Topology, workers: number): Map<string, Profile> {
+  const { bridges = {}, underlays = {} } = topology.options;
+  const found = new Map<string, Profile>();
+  for (const [name, { encryption, underlay = '' }] of Object.entries(bridges)) {
+    if (encryption === undefined) continue;
+    relocate(topology, ['bridges', name, 'encryption'], () => {
+      const profile = profileOf(encryptionOptions(topology, encryption));
+      refuseWorkers({ type: underlays[underlay]?.type ?? '', name: underlay }, profile, workers);
+      found.set(name, profile);
+    });
+  }
+  return found;
+}
+
+interface Remote {
+  underlay: string;
+  /** Null: cleartext. */
+  profile: Profile | null;
+}
+
+/** TAPs on a bridge with an underlay: their MTU and super-frames are to fit that, so they come after it. By name of the port. */
+function tapsOnUnderlays(
+  { ports = {}, bridges = {} }: TopologyOptions,
+  profiles: Map<string, Profile>,
+): Map<string, Remote> {
+  const found = new Map<string, Remote>();
+  for (const [bridge, { underlay, ports: attached = [] }] of Object.entries(bridges)) {
     if (underlay === undefined) continue;
     for (const item of attached) {
       const name = typeof item === 'string' ? item : item.port;
-      const options = ports[name];
-      if (options?.type === 'tap' && options.mtu === undefined) found.set(name, underlay);
+      if (ports[name]?.type === 'tap') found.set(name, { underlay, profile: profiles.get(bridge) ?? null });
     }
   }
   return found;
+}
+
+function fitted(options: TapPortOptions, { mtu: outer, family }: Underlay, profile: Profile | null): TapPortOptions {
+  const { mtu = vxlanMtu(outer, family, profile) } = options;
+  const { gsoMaxSize = trainSize(mtu, profile) } = options;
+  return { ...options, mtu, gsoMaxSize };
 }
 
 function find<H>(topology: Topology, path: string[], noun: string, known: ReadonlyMap<string, H>, name: string): H {
@@ -134,14 +174,17 @@ function find<H>(topology: Topology, path: string[], noun: string, known: Readon
   throw topologyError(`${topology.locate(path)}: there is no ${noun} '${name}'${suggestion(name, known.keys())}`);
 }
 
-function addBridge(topology: Topology, dataplane: Dataplane, name: string, options: TopologyBridge): void {
-  const { ports = [], fdb = [], neighbors = [], underlay, ...rest } = options;
+function addBridge(topology: Topology, making: Making, name: string, options: TopologyBridge): void {
+  const { ports = [], fdb = [], neighbors = [], underlay, encryption, ...rest } = options;
+  const { dataplane } = making;
   const path = ['bridges', name];
   const over =
     underlay === undefined
       ? {}
       : { underlay: find(topology, [...path, 'underlay'], 'underlay', dataplane.underlays, underlay) };
-  const bridge = relocate(topology, path, () => dataplane.addBridge({ ...rest, ...over, name }));
+  const sealed =
+    encryption === undefined ? {} : { encryption: making.encryption(encryptionOptions(topology, encryption)) };
+  const bridge = relocate(topology, path, () => dataplane.addBridge({ ...rest, ...over, ...sealed, name }));
   ports.forEach((item, i) => {
     const where = [...path, 'ports', String(i)];
     const { port: portName, ...attach } = typeof item === 'string' ? { port: item } : item;

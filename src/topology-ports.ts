@@ -1,6 +1,7 @@
 /** The ports and sockets of a topology: their options for the API, and what stands in for them while a topology is rehearsed. */
 import { resolve } from 'node:path';
 import type { Dataplane } from './dataplane/dataplane.js';
+import type { EncryptionOptions } from './dataplane/encryption-options.js';
 import {
   isLive,
   type LivePortOptions,
@@ -12,6 +13,7 @@ import {
 import { MAX_MTU } from './dataplane/mtu.js';
 import { type PortOptions, pcapPortOptions, refuseMode, STDIN } from './dataplane/port-options.js';
 import { type UdpUnderlayOptions, udpUnderlayOptions } from './dataplane/underlay-options.js';
+import { NULL_ENGINE } from './keyring/keyring-options.js';
 import { type Topology, type TopologyPort, topologyError } from './topology.js';
 
 /** Options of `addPort()`. */
@@ -51,9 +53,20 @@ export function rehearsePort(options: PortOptions, workers: number): PortOptions
 
 /** In place of sockets an underlay in memory. */
 export function rehearseUdp(dataplane: Dataplane, options: UdpUnderlayOptions): void {
-  const { local, udpPort } = udpUnderlayOptions(options);
+  const { local, udpPort, espPort, mtu } = udpUnderlayOptions(options);
   // Named like the underlay, as ports and udp underlays share names.
   const name = options.name ?? '';
   const port = dataplane.addPort({ type: 'memory', name });
-  dataplane.addUnderlay({ type: 'frame', name, port, mac: '02:00:00:00:00:01', local, udpPort });
+  const size = mtu === 0 ? {} : { mtu };
+  dataplane.addUnderlay({ type: 'frame', name, port, mac: '02:00:00:00:00:01', local, udpPort, espPort, ...size });
+}
+
+/** Options of a bridge's `encryption`, with the key file where it is. */
+export function encryptionOptions(topology: Topology, { keys, ...rest }: EncryptionOptions): EncryptionOptions {
+  return { ...rest, keys: typeof keys === 'string' ? resolve(topology.folder, keys) : keys };
+}
+
+/** The warning of the null cipher comes once, from the bridge itself. */
+export function rehearseEncryption(options: EncryptionOptions): EncryptionOptions {
+  return options.engine === NULL_ENGINE ? { ...options, engine: 'openssl' } : options;
 }

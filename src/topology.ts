@@ -1,5 +1,5 @@
 /** Topology files: a dataplane as YAML or JSON. `docs/topology.md` is the reference; `topology-build.ts` makes the dataplane. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Type from 'typebox';
 import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml';
@@ -7,6 +7,7 @@ import { type AttachOptions, attachBasics, type NeighborOptions, neighborOptions
 import { type BridgeOptions, bridgeBasics, vlan, vni } from './dataplane/bridge-options.js';
 import { dotted, expects, findMistake, name, optionsOf, shown, text } from './dataplane/check.js';
 import { type DataplaneOptions, tuning } from './dataplane/dataplane-options.js';
+import { checkEncryption, type EncryptionOptions } from './dataplane/encryption-options.js';
 import { type LivePortOptions, livePorts } from './dataplane/live-port-options.js';
 import {
   checkPortType,
@@ -24,6 +25,8 @@ import {
   udpUnderlayBasics,
 } from './dataplane/underlay-options.js';
 import { type ErrorCode, OverlaneError } from './errors.js';
+import { refuseShared } from './keyring/key-file.js';
+import { redact } from './keyring/secret.js';
 
 /**
  * Options of `addPort()`; the port's name is the key. In a live port, `interface` or `name`, which mean the same here, is the interface;
@@ -52,8 +55,10 @@ export interface TopologyFdb {
 }
 
 /** Options of `addBridge()`, with the name of an underlay, and what is on the bridge; its own name is the key. */
-export interface TopologyBridge extends Omit<BridgeOptions, 'name' | 'underlay'> {
+export interface TopologyBridge extends Omit<BridgeOptions, 'name' | 'underlay' | 'encryption'> {
   underlay?: string;
+  /** `keys`: a key file, or the keys themselves, and then only the owner may read the topology. Bridges with equal ones share a keyring. */
+  encryption?: EncryptionOptions;
   /** Names of ports, or options of `attach()` with the name as `port`. */
   ports?: (string | TopologyAttachment)[];
   fdb?: TopologyFdb[];
@@ -128,19 +133,39 @@ const schemas = {
 /**
  * Reads a topology file.
  *
- * @throws {OverlaneError} `ERR_OVERLANE_MISSING` when there is no such file; else as {@link parseTopology}.
+ * @throws {OverlaneError} `ERR_OVERLANE_MISSING` when there is no such file; `ERR_OVERLANE_PERMISSION` when there are keys in it and others
+ *   than its owner may read or write it; else as {@link parseTopology}.
  */
 export function readTopology(file: string): Topology {
-  let source: string;
+  let fd: number;
   try {
-    source = readFileSync(file, 'utf8');
+    fd = openSync(file, 'r');
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const ours: ErrorCode = code === 'ENOENT' ? 'ERR_OVERLANE_MISSING' : 'ERR_OVERLANE_SYSTEM';
-    const hint = code === 'ENOENT' ? 'no such file; check the path' : message;
-    throw new OverlaneError(ours, `cannot read the topology ${file}: ${hint}`, { cause });
+    throw unreadable(file, cause);
   }
-  return parseTopology(source, { file, folder: dirname(file) });
+  try {
+    const topology = parseTopology(readFileSync(fd, 'utf8'), { file, folder: dirname(file) });
+    if (holdsKeys(topology.options)) refuseShared(file, fd);
+    return topology;
+  } catch (cause) {
+    throw cause instanceof OverlaneError ? cause : unreadable(file, cause);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function unreadable(file: string, cause: unknown): OverlaneError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const ours: ErrorCode = code === 'ENOENT' ? 'ERR_OVERLANE_MISSING' : 'ERR_OVERLANE_SYSTEM';
+  const hint = code === 'ENOENT' ? 'no such file; check the path' : message;
+  return new OverlaneError(ours, `cannot read the topology ${file}: ${hint}`, { cause });
+}
+
+/** Keys in the topology itself. */
+function holdsKeys({ bridges = {} }: TopologyOptions): boolean {
+  return Object.values(bridges).some(
+    ({ encryption }) => encryption !== undefined && typeof encryption.keys !== 'string',
+  );
 }
 
 /**
@@ -223,6 +248,10 @@ function checkAll(topology: Topology): void {
   }
   for (const [key, bridge] of Object.entries(options.bridges ?? {})) {
     check(topology, schemas.bridge, bridge, ['bridges', key]);
+    const { encryption } = bridge;
+    if (encryption !== undefined) {
+      relocate(topology, ['bridges', key, 'encryption'], () => checkEncryption(encryption));
+    }
     bridge.ports?.forEach((port, i) => {
       if (typeof port !== 'string') check(topology, attachment, port, ['bridges', key, 'ports', String(i)]);
     });
@@ -256,6 +285,8 @@ export function relocate<T>(topology: Topology, path: string[], call: () => T): 
   }
 }
 
-export function topologyError(message: string, cause?: unknown): OverlaneError {
+/** A file may hold keys, and what is wrong in it be next to one. */
+export function topologyError(text: string, cause?: unknown): OverlaneError {
+  const message = redact(text);
   return new OverlaneError('ERR_OVERLANE_TOPOLOGY', message, cause === undefined ? undefined : { cause });
 }

@@ -5,6 +5,7 @@ import { release } from 'node:os';
 import { formatIp } from '../address.js';
 import { hostIp } from '../dataplane/addresses.js';
 import { type Family, MIN_MTU_IPV6, minUnderlayMtu, vxlanMtu } from '../dataplane/mtu.js';
+import { ESP_PORT } from '../dataplane/twin.js';
 import { VXLAN_PORT } from '../dataplane/underlay-options.js';
 import {
   absent,
@@ -84,14 +85,34 @@ export const LIVE_CHECKS: Check[] = [
   {
     what: `UDP port ${VXLAN_PORT}`,
     for: 'udp underlay',
-    look: lookVxlanPort,
+    look: () => lookUdpPort(VXLAN_PORT),
     get: `remove what has it (ip -d link show type vxlan; ss -lunp sport = ${VXLAN_PORT}), or give the underlay another port`,
   },
+  kind('raw ESP', 'encrypted VNIs, profile docker', ['CAP_NET_RAW']),
+  {
+    what: `UDP port ${ESP_PORT}`,
+    for: 'encrypted VNIs, profile strong',
+    look: () => lookUdpPort(ESP_PORT),
+    get: `stop the IKE daemon that has it (ss -lunp sport = ${ESP_PORT}), or give the underlays another espPort`,
+  },
+  engine('ipsec-mb', 'encrypted VNIs at full speed', 'apt-get install libipsec-mb1'),
+  engine('openssl', 'encrypted VNIs', 'use a Node built with OpenSSL'),
   tool('ip', 'demo --live, tests', 'iproute2', ['-V'], /\d+\.\d+\.\d+/),
   tool('ping', 'demo --live, tests', 'iputils-ping', ['-V'], /\d{8}|\d+\.\d+/),
   tool('iperf3', 'demo --live, bench', 'iperf3', ['--version'], /\d+\.\d+(\.\d+)?/),
   tool('ethtool', 'tests; to see offloads', 'ethtool', ['--version'], /\d+\.\d+/),
 ];
+
+/** An engine that seals and opens packets natively. */
+function engine(name: string, use: string, get: string): Check {
+  const look = async (): Promise<Finding> => {
+    const { addon } = await import('../native.js');
+    const found = addon.cryptoEngines().find((one) => one.name === name);
+    if (found === undefined) return absent('not built in');
+    return found.usable ? ok(found.detail) : absent(found.detail);
+  };
+  return { what: `AES-GCM by ${name}`, for: use, look, get };
+}
 
 function raise(name: string): string {
   return `sysctl -w net.core.${name}=${BUFFER} on the host, or CAP_NET_ADMIN; else a burst of packets may be lost`;
@@ -148,14 +169,14 @@ function lookBuffer(name: 'rmem_max' | 'wmem_max'): Finding {
   return most >= BUFFER ? ok(detail) : limited(detail);
 }
 
-function lookVxlanPort(): Finding {
-  const hex = VXLAN_PORT.toString(16).toUpperCase().padStart(4, '0');
+function lookUdpPort(port: number): Finding {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const held = ['/proc/net/udp', '/proc/net/udp6']
     .filter((file) => existsSync(file))
     .flatMap((file) => readFileSync(file, 'utf8').split('\n'))
     .some((line) => line.trim().split(/\s+/)[1]?.endsWith(`:${hex}`));
   if (!held) return ok('free in this namespace');
-  const devices = vxlanDevices();
+  const devices = vxlanDevices(port);
   return limited(devices.length > 0 ? `held by the kernel's vxlan: ${devices.join(', ')}` : 'held by another program');
 }
 
@@ -165,7 +186,7 @@ interface Device {
 }
 
 /** The kernel's own with that port, in this namespace. */
-function vxlanDevices(): string[] {
+function vxlanDevices(port: number): string[] {
   const ip = findProgram('ip');
   if (ip === undefined) return [];
   const { status, stdout } = spawnSync(ip, ['-d', '-j', 'link', 'show', 'type', 'vxlan'], {
@@ -174,7 +195,7 @@ function vxlanDevices(): string[] {
   });
   if (status !== 0 || stdout.trim() === '') return [];
   const devices = JSON.parse(stdout) as Device[];
-  return devices.filter(({ linkinfo }) => linkinfo?.info_data?.port === VXLAN_PORT).map(({ ifname }) => ifname);
+  return devices.filter(({ linkinfo }) => linkinfo?.info_data?.port === port).map(({ ifname }) => ifname);
 }
 
 /** `--vtep IP`: what fits through VXLAN on the way there. */

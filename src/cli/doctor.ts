@@ -25,7 +25,7 @@ export type { Check, Finding, Row, State } from './doctor-check.js';
 export const CHECKS: Check[] = [
   { what: 'Node.js', for: 'everything', look: lookNode, get: 'install Node 20.19 or newer (nodejs.org)' },
   { what: 'native addon', for: 'everything', look: lookAddon, get: 'npm run build (needs python3, make and g++)' },
-  { what: 'AES-128-GCM (OpenSSL)', for: 'encrypted VNIs', look: lookAesGcm, get: 'use a Node built with OpenSSL' },
+  { what: 'AES-128-GCM (OpenSSL)', for: 'decode --keys', look: lookAesGcm, get: 'use a Node built with OpenSSL' },
   ...LIVE_CHECKS,
   {
     what: 'network namespaces',

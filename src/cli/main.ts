@@ -40,6 +40,11 @@ const COMMANDS: Entry[] = [
     load: async () => (await import('./bench.js')).benchCommand(),
   },
   {
+    name: 'keys',
+    summary: 'make key files for encrypted bridges',
+    load: async () => (await import('./keys.js')).keysCommand(),
+  },
+  {
     name: 'doctor',
     summary: 'say what this machine offers, and how to get what is missing',
     load: async () => (await import('./doctor.js')).doctorCommand(),

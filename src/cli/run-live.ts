@@ -1,7 +1,7 @@
 /** The live side of `overlane run`: from start to a signal, with events and rates on stderr. */
 import type { Counters } from '../dataplane/counters.js';
 import type { Dataplane } from '../dataplane/dataplane.js';
-import type { LinkChange, Miss, PathMtu, PortFailure } from '../dataplane/events.js';
+import type { EncryptionTrouble, LinkChange, Miss, PathMtu, PortFailure } from '../dataplane/events.js';
 import { OverlaneError } from '../errors.js';
 import type { Outcome } from './run-report.js';
 import { formatCount, type Terminal } from './terminal.js';
@@ -84,6 +84,9 @@ function listen(dataplane: Dataplane, log: EventLog, outcome: Outcome): () => vo
     link: (links: LinkChange[]) => {
       for (const { port, state, mtu } of links)
         log.say(`link: ${port} is ${state}${state === 'gone' ? '' : `, MTU ${mtu}`}`);
+    },
+    encryption: (troubles: EncryptionTrouble[]) => {
+      for (const { underlay, reason, message } of troubles) log.say(`encryption: ${underlay}: ${reason}: ${message}`);
     },
     failure: (failures: PortFailure[]) => {
       for (const { port, code, message } of failures) {

@@ -1,5 +1,7 @@
 /** What `overlane run` says at the end: tables, or one JSON object. */
+
 import { type Counters, describeCounters } from '../dataplane/counters.js';
+import type { BridgeEncryption } from '../dataplane/encryption-options.js';
 import type { OverlaneError } from '../errors.js';
 import { formatCount, formatTable, paint } from './terminal.js';
 
@@ -12,20 +14,40 @@ export interface Outcome {
   errors: OverlaneError[];
 }
 
-export function toJson(counters: Counters, { live, signal, errors }: Outcome): string {
+/** Of the encrypted bridges, by name. */
+export type Encryption = Record<string, BridgeEncryption>;
+
+export function toJson(counters: Counters, { live, signal, errors }: Outcome, encryption: Encryption = {}): string {
   const result = {
     complete: (live || signal === null) && errors.length === 0,
     ...counters,
+    ...(Object.keys(encryption).length === 0 ? {} : { encryption }),
     errors: errors.map(({ code, message }) => ({ code, message })),
   };
   // Counters stay below 2^53 for centuries of packets.
   return JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
 }
 
-export function toText(counters: Counters, outcome: Outcome): string {
-  return [portTable(counters), ...stageTable(counters), ...dropTable(counters), accountingLine(counters, outcome)].join(
-    '\n\n',
-  );
+export function toText(counters: Counters, outcome: Outcome, encryption: Encryption = {}): string {
+  return [
+    ...encryptionTable(encryption),
+    portTable(counters),
+    ...stageTable(counters),
+    ...dropTable(counters),
+    accountingLine(counters, outcome),
+  ].join('\n\n');
+}
+
+/** Which bridges are encrypted, and with which keys; those that are not are not in it. */
+function encryptionTable(encryption: Encryption): string[] {
+  const rows = Object.entries(encryption).map(([name, { profile, keyBits, engine, keys }]) => [
+    name,
+    profile,
+    `AES-${keyBits}-GCM`,
+    engine,
+    keys.map(({ id, role, epoch }) => `${id} (${role}${epoch === null ? '' : `, epoch ${epoch}`})`).join(', '),
+  ]);
+  return rows.length === 0 ? [] : [formatTable(['encrypted bridge', 'profile', 'cipher', 'engine', 'keys'], rows)];
 }
 
 const right = (title: string) => ({ title, align: 'right' as const });

@@ -2,8 +2,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Dataplane } from '../dataplane/dataplane.js';
+import type { BridgeEncryption } from '../dataplane/encryption-options.js';
 import { OverlaneError } from '../errors.js';
-import { readTopology } from '../topology.js';
+import { readTopology, type Topology } from '../topology.js';
 import { buildTopology } from '../topology-build.js';
 import { carryLive } from './run-live.js';
 import { type Outcome, toJson, toText } from './run-report.js';
@@ -28,13 +29,16 @@ export function runCommand(): Command {
         '\nExit status: 0 fine (live: stopped by a signal), 1 failed or interrupted, 2 wrong usage or topology.',
     )
     .action(async (file: string, options: { json?: true; stats?: number }) => {
-      const dataplane = buildTopology(readTopology(file));
+      const topology = readTopology(file);
+      await protectKeys(topology);
+      const dataplane = buildTopology(topology);
+      const encryption = encryptionOf(dataplane);
       const outcome = await carry(dataplane, options.stats);
       const counters = dataplane.counters();
       await dataplane.close().catch((error: OverlaneError) => {
         outcome.errors.push(error);
       });
-      const text = options.json ? toJson(counters, outcome) : toText(counters, outcome);
+      const text = options.json ? toJson(counters, outcome, encryption) : toText(counters, outcome, encryption);
       process.stdout.write(`${text}\n`);
       finish(outcome);
     });
@@ -44,6 +48,19 @@ function seconds(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value >= 0.1 && value <= 86_400) return value;
   throw new InvalidArgumentError('it takes seconds from 0.1 to 86400.');
+}
+
+/** Before there are any: memory with keys belongs into no core dump. */
+async function protectKeys({ options }: Topology): Promise<void> {
+  if (!Object.values(options.bridges ?? {}).some(({ encryption }) => encryption !== undefined)) return;
+  const { addon } = await import('../native.js');
+  addon.forbidCoreDumps();
+}
+
+/** Of the encrypted bridges, by name. */
+function encryptionOf({ bridges }: Dataplane): Record<string, BridgeEncryption> {
+  const found = [...bridges.values()].map(({ name, encryption }) => [name, encryption] as const);
+  return Object.fromEntries(found.filter((entry): entry is [string, BridgeEncryption] => entry[1] !== null));
 }
 
 /** Leaves nothing open behind when it throws. */

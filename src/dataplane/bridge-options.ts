@@ -1,8 +1,22 @@
 /** Options of `addBridge()`. */
 import Type from 'typebox';
+import type { Keyring } from '../keyring/keyring.js';
 import type { NativeBridgeOptions, NativeDomain } from '../native.js';
 import { hostIp, type IpAddress } from './addresses.js';
-import { address, checkOptions, expects, flag, handle, name, oneOf, optionError, optionsOf, whole } from './check.js';
+import {
+  address,
+  checkOptions,
+  expects,
+  flag,
+  handle,
+  name,
+  oneOf,
+  optionError,
+  optionsOf,
+  shown,
+  whole,
+} from './check.js';
+import { checkEncryption, type EncryptionOptions } from './encryption-options.js';
 import type { Underlay } from './underlay.js';
 
 /** What becomes of a frame for which there is no single destination. */
@@ -22,6 +36,11 @@ export interface BridgeOptions {
    * option tags are left alone and part of nothing.
    */
   vlans?: Record<number, number>;
+  /**
+   * Encrypt everything that crosses the underlay, with these keys; packets that are not encrypted with one of them are refused. Default none:
+   * cleartext. Needs `underlay`.
+   */
+  encryption?: Keyring | EncryptionOptions;
   /** Answer ARP and ND requests for known neighbors in place. Default false. */
   proxyArp?: boolean;
   /** Learn neighbors from ARP and ND packets. Default false: the control plane owns the table. */
@@ -62,6 +81,7 @@ export const vlan = whole(1, 4094);
 export const bridgeBasics = {
   vni: Type.Optional(vni),
   vlans: Type.Optional(expects('an object of VLAN → VNI, as in { 100: 5000 }', Type.Record(Type.String(), vni))),
+  encryption: Type.Optional(handle),
   proxyArp: Type.Optional(flag),
   arpSnooping: Type.Optional(flag),
   learning: Type.Optional(flag),
@@ -88,7 +108,9 @@ export interface BridgeConfig {
   tagged: boolean;
   /** Null: told its peers. */
   vteps: Uint8Array[] | null;
-  options: Omit<NativeBridgeOptions, 'name' | 'underlay'>;
+  /** Null: cleartext. */
+  encryption: Keyring | EncryptionOptions | null;
+  options: Omit<NativeBridgeOptions, 'name' | 'underlay' | 'keyring'>;
 }
 
 export function bridgeOptions(given: BridgeOptions, fdbEntries: number): BridgeConfig {
@@ -98,10 +120,16 @@ export function bridgeOptions(given: BridgeOptions, fdbEntries: number): BridgeC
   atMost('fdbLimit', fdbLimit, "the dataplane's fdbEntries", fdbEntries);
   atMost('portFdbLimit', portFdbLimit, "the bridge's fdbLimit", fdbLimit);
   const domains = bridgeDomains(given);
+  const { encryption = null } = given;
+  if (encryption !== null) checkEncryption(encryption);
+  if (encryption !== null && underlay === null) {
+    throw optionError("option 'encryption' of addBridge needs an 'underlay'; a local bridge has nothing to encrypt");
+  }
   return {
     underlay,
     tagged: given.vlans !== undefined,
     vteps: given.vteps?.map((ip, i) => hostIp(ip, `option 'vteps[${i}]' of addBridge`)) ?? null,
+    encryption,
     options: {
       domains,
       proxyArp: given.proxyArp ?? false,
@@ -164,4 +192,18 @@ function refuseSharedVni(domains: NativeDomain[]): void {
     }
     seen.set(vni, vlan);
   }
+}
+
+/** The native VLAN of a domain of a bridge; `where` begins the error messages. */
+export function domainVlan(bridge: string, config: BridgeConfig, vlan: number | undefined, where: string): number {
+  const { domains } = config.options;
+  if (domains.some((domain) => domain.vlan === (vlan ?? UNTAGGED))) return vlan ?? UNTAGGED;
+  const known = domains.filter((domain) => domain.vlan !== UNTAGGED).map((domain) => domain.vlan);
+  if (vlan === undefined) {
+    throw optionError(`${where}: bridge '${bridge}' has no untagged network; give 'vlan', one of ${known.join(', ')}`);
+  }
+  if (!config.tagged) {
+    throw optionError(`${where}: bridge '${bridge}' has no VLAN map; leave 'vlan' out, or give addBridge 'vlans'`);
+  }
+  throw optionError(`${where}: bridge '${bridge}' does not map VLAN ${shown(vlan)}; it maps ${known.join(', ')}`);
 }

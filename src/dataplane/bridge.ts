@@ -1,6 +1,7 @@
 /** A bridge: a learning switch between local ports and, over an underlay, remote stations. */
 import { formatMac } from '../address.js';
 import { OverlaneError } from '../errors.js';
+import type { Keyring } from '../keyring/keyring.js';
 import type { NativeDataplane } from '../native.js';
 import { hostIp, type IpAddress, stationMac } from './addresses.js';
 import {
@@ -23,8 +24,9 @@ import {
   vlanOptions,
   vtepAddress,
 } from './bridge-entries.js';
-import { type BridgeConfig, UNTAGGED } from './bridge-options.js';
-import { checkOptions, optionError, shown } from './check.js';
+import { type BridgeConfig, domainVlan, UNTAGGED } from './bridge-options.js';
+import { checkOptions, optionError } from './check.js';
+import { type BridgeEncryption, describeEncryption } from './encryption-options.js';
 import { MAX_MTU, vxlanMtu } from './mtu.js';
 import type { Port } from './port.js';
 import { Remotes, stationKey } from './remotes.js';
@@ -38,6 +40,8 @@ export class Bridge {
   readonly name: string;
   /** Null: a local bridge. */
   readonly underlay: Underlay | null;
+  /** @internal Null: cleartext. */
+  readonly keyring: Keyring | null;
   /** @internal Row of the native tables. */
   readonly index: number;
   readonly #state: State;
@@ -48,18 +52,25 @@ export class Bridge {
   #closed = false;
 
   /** @internal */
-  constructor(state: State, index: number, name: string, config: BridgeConfig) {
+  constructor(state: State, index: number, name: string, config: BridgeConfig, keyring: Keyring | null) {
     this.#state = state;
     this.#config = config;
     this.#remotes = new Remotes(state.native, index, name);
     this.index = index;
     this.name = name;
     this.underlay = config.underlay;
+    this.keyring = keyring;
   }
 
-  /** Bytes of the largest IP packet that reaches a remote station: the underlay's MTU − 50 (IPv4) or − 70 (IPv6); 65535 without one. */
+  /** Bytes of the largest IP packet that reaches a remote station: what {@link vxlanMtu} leaves of the underlay's MTU; 65535 without one. */
   get mtu(): number {
-    return this.underlay === null ? MAX_MTU : vxlanMtu(this.underlay.mtu, this.underlay.family);
+    const { underlay, keyring } = this;
+    return underlay === null ? MAX_MTU : vxlanMtu(underlay.mtu, underlay.family, keyring?.profile ?? null);
+  }
+
+  /** How it is encrypted; null: it is not. */
+  get encryption(): BridgeEncryption | null {
+    return this.keyring === null ? null : describeEncryption(this.keyring);
   }
 
   /** Its VNIs, each with the VLAN that is mapped to it; null for untagged frames, or for all where there is no VLAN map. */
@@ -244,6 +255,7 @@ export class Bridge {
     native(where, () => side.removeBridge(this.index));
     this.#closed = true;
     this.#state.bridges.delete(this);
+    if (this.keyring !== null) this.#state.keyrings.release(this.keyring);
   }
 
   #open(): NativeDataplane {
@@ -261,20 +273,8 @@ export class Bridge {
     );
   }
 
-  /** The native VLAN of a domain of this bridge. */
   #vlan(vlan: number | undefined, where: string): number {
-    const { domains } = this.#config.options;
-    if (domains.some((domain) => domain.vlan === (vlan ?? UNTAGGED))) return vlan ?? UNTAGGED;
-    const known = domains.filter((domain) => domain.vlan !== UNTAGGED).map((domain) => domain.vlan);
-    if (vlan === undefined) {
-      throw optionError(
-        `${where}: bridge '${this.name}' has no untagged network; give 'vlan', one of ${known.join(', ')}`,
-      );
-    }
-    if (!this.#config.tagged) {
-      throw optionError(`${where}: bridge '${this.name}' has no VLAN map; leave 'vlan' out, or give addBridge 'vlans'`);
-    }
-    throw optionError(`${where}: bridge '${this.name}' does not map VLAN ${shown(vlan)}; it maps ${known.join(', ')}`);
+    return domainVlan(this.name, this.#config, vlan, where);
   }
 
   #vtep(value: IpAddress, what: string): Uint8Array {

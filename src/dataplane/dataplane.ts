@@ -112,9 +112,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
   }
 
   /**
-   * Adds a bridge.
+   * Adds a bridge. The first one with a profile of encryption on a `udp` underlay opens that profile's sockets.
    *
-   * @throws {OverlaneError} `ERR_OVERLANE_EXISTS` when its name, or a VNI on that underlay, is taken.
+   * @throws {OverlaneError} `ERR_OVERLANE_EXISTS` when its name, or a VNI on that underlay, is taken; encrypted, also the codes of
+   *   {@link Keyring.fromFile}; `ERR_OVERLANE_BUSY` when another program has the UDP port of ESP; `ERR_OVERLANE_PERMISSION` without CAP_NET_RAW
+   *   for profile `docker`; `ERR_OVERLANE_MISSING` when the engine asked for is not there.
    */
   addBridge(options: BridgeOptions = {}): Bridge {
     void this.#state.native;
@@ -220,6 +222,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
       this.#state.closed = true;
       this.#listener.running = null;
       side.close();
+      this.#state.keyrings.close();
     }
   }
 

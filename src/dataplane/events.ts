@@ -2,13 +2,13 @@
 import type { EventEmitter } from 'node:events';
 import { formatIp } from '../address.js';
 import type { ErrorCode } from '../errors.js';
+import { access, type KeyLimit, type Keyring } from '../keyring/keyring.js';
 import type { NativeEvent } from '../native.js';
 import { family } from './addresses.js';
 import { taggedVlan } from './bridge-entries.js';
 import { MAX_MTU } from './mtu.js';
-import type { Port } from './port.js';
-import type { State } from './state.js';
-import type { UdpUnderlay, Underlay } from './underlay.js';
+import type { CounterRow, State } from './state.js';
+import type { Underlay } from './underlay.js';
 
 /** Somebody asked, by ARP or ND, for an address that no neighbor is known to have. */
 export interface Miss {
@@ -52,6 +52,25 @@ export interface PortFailure {
   message: string;
 }
 
+/** Packets of encrypted bridges that cannot be sealed or opened. */
+export interface EncryptionTrouble {
+  /** Name of the underlay. */
+  underlay: string;
+  /** Name of the keyring. */
+  keyring: string;
+  /** Ids of its keys, in the order of their roles. */
+  keyIds: number[];
+  /** IP of the VTEP. */
+  peer: string;
+  /**
+   * `no-key`: nothing to send with. `limit-near`, `exhausted`: the key has sealed most, or all, of the packets that it may. `engine`: the engine
+   * failed. `stale`: packets from before this process started.
+   */
+  reason: 'no-key' | 'exhausted' | 'limit-near' | 'engine' | 'stale';
+  /** What it means, and what to do. */
+  message: string;
+}
+
 /**
  * Events of a dataplane, each with its arguments. Listeners are called when the workers have something to tell, in manual mode at the
  * end of `run()`; each gets all that happened since, in order. What a slow listener loses is counted in `miss_lost` and `event_lost`.
@@ -65,18 +84,23 @@ export interface DataplaneEvents {
   link: [links: LinkChange[]];
   /** Ports that failed. */
   failure: [failures: PortFailure[]];
+  /** Encrypted packets that do not come through. Those about a key's limit reach the keyring, too. */
+  encryption: [troubles: EncryptionTrouble[]];
 }
 
-type Batches = { [K in keyof DataplaneEvents]: DataplaneEvents[K][0] };
+type Batches = { [K in keyof DataplaneEvents]: DataplaneEvents[K][0] } & {
+  limits: { ring: Keyring; limit: KeyLimit }[];
+};
 
 /** Takes what happened from the native side, in readable form. What is about ports that are no more is left out. */
 export function takeEvents(state: State): Batches {
-  const batches: Batches = { link: [], failure: [], mtu: [], miss: [] };
-  const rows = new Map(state.rows().map(({ row, owner }) => [row, owner]));
+  const batches: Batches = { link: [], failure: [], mtu: [], miss: [], encryption: [], limits: [] };
+  const rows = new Map(state.rows().map((row) => [row.row, row]));
   for (const event of state.native.events()) {
-    const owner = rows.get(event.port);
-    if (event.kind === 'miss') batches.miss.push(readMiss(state, event, owner?.name ?? ''));
-    else if (owner !== undefined) readOther(state, event, owner, batches);
+    const row = rows.get(event.port);
+    if (event.kind === 'miss') batches.miss.push(readMiss(state, event, row?.name ?? ''));
+    else if (event.kind === 'encryption') readTrouble(state, event, batches);
+    else if (row !== undefined) readOther(state, event, row, batches);
   }
   return batches;
 }
@@ -91,18 +115,20 @@ function readMiss(state: State, event: NativeEvent, port: string): Miss {
   };
 }
 
-function readOther(state: State, event: NativeEvent, owner: Port | UdpUnderlay, batches: Batches): void {
-  const port = owner.name;
+function readOther(state: State, event: NativeEvent, row: CounterRow, batches: Batches): void {
+  const { name: port, owner, twin } = row;
   const mtu = Math.min(event.value, MAX_MTU);
   if (event.kind === 'mtu') {
     const peer = formatIp(event.ip);
     for (const underlay of state.underlays.byName.values()) {
-      if (rowOf(underlay) !== event.port || underlay.family !== family(event.ip)) continue;
+      if (!rowsOf(underlay).includes(event.port) || underlay.family !== family(event.ip)) continue;
       batches.mtu.push({ underlay: underlay.name, peer, mtu });
     }
     return;
   }
   if (event.kind === 'link') {
+    // Of the same interface as the underlay's own, which tells.
+    if (twin) return;
     if (event.state !== 'gone') owner.linkChanged(mtu);
     batches.link.push({ port, state: event.state, mtu });
     return;
@@ -111,8 +137,35 @@ function readOther(state: State, event: NativeEvent, owner: Port | UdpUnderlay, 
   if (failure !== null) batches.failure.push({ port, ...failure });
 }
 
-function rowOf(underlay: Underlay): number {
-  return underlay.type === 'udp' ? underlay.row : underlay.port.index;
+/** The native ports that an underlay is on. */
+function rowsOf(underlay: Underlay): number[] {
+  if (underlay.type === 'frame') return [underlay.port.index];
+  return [underlay.row, ...underlay.twins.map((twin) => twin.row!)];
+}
+
+const ADVICE: Record<EncryptionTrouble['reason'], string> = {
+  'no-key': 'there is no key to send with; the keyring is closed',
+  exhausted:
+    'the key has sealed as many packets as it may, and nothing more is sent; install() a new key everywhere, and rotate()',
+  'limit-near': 'the key has sealed most of the packets that it may; install() a new key everywhere, and rotate()',
+  engine: "the crypto engine failed, and packets are dropped; give the keyring the engine 'openssl'",
+  stale:
+    'packets are older than this process: replayed recordings, or the clocks of both ends differ by more than a minute; check the time service',
+};
+
+function readTrouble(state: State, event: NativeEvent, batches: Batches): void {
+  const ring = state.keyrings.at(event.value);
+  const { reason } = event;
+  if (ring === undefined || reason === '') return;
+  const peer = formatIp(event.ip);
+  const bridges = [...state.bridges.byName.values()].filter(({ keyring }) => keyring === ring);
+  const found = bridges.find(({ underlay }) => underlay !== null && rowsOf(underlay).includes(event.port));
+  const underlay = found?.underlay?.name ?? '';
+  const keyIds = ring.keys.map(({ id }) => id);
+  const message = `keyring '${ring.name}', VTEP ${peer}: ${ADVICE[reason]}`;
+  batches.encryption.push({ underlay, keyring: ring.name, keyIds, peer, reason, message });
+  if (reason === 'limit-near' || reason === 'exhausted')
+    batches.limits.push({ ring, limit: { reason, underlay, peer } });
 }
 
 /**
@@ -121,7 +174,7 @@ function rowOf(underlay: Underlay): number {
  * @returns what listeners threw, in order: one of them does not keep the others from their batch.
  */
 export function emitAll(emitter: EventEmitter<DataplaneEvents>, batches: Batches): unknown[] {
-  const { link, failure, mtu, miss } = batches;
+  const { link, failure, mtu, miss, encryption, limits } = batches;
   const thrown: unknown[] = [];
   const attempt = (emit: () => void) => {
     try {
@@ -132,6 +185,8 @@ export function emitAll(emitter: EventEmitter<DataplaneEvents>, batches: Batches
   };
   if (link.length > 0) attempt(() => emitter.emit('link', link));
   if (failure.length > 0) attempt(() => emitter.emit('failure', failure));
+  if (encryption.length > 0) attempt(() => emitter.emit('encryption', encryption));
+  for (const { ring, limit } of limits) attempt(() => access.limit(ring, limit));
   if (mtu.length > 0) attempt(() => emitter.emit('mtu', mtu));
   if (miss.length > 0) attempt(() => emitter.emit('miss', miss));
   return thrown;

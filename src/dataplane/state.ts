@@ -3,6 +3,7 @@ import { OverlaneError } from '../errors.js';
 import type { NativeDataplane } from '../native.js';
 import type { Bridge } from './bridge.js';
 import { optionError, shown } from './check.js';
+import { Keyrings } from './keyrings.js';
 import type { Port } from './port.js';
 import type { UdpUnderlay, Underlay } from './underlay.js';
 
@@ -10,6 +11,15 @@ import type { UdpUnderlay, Underlay } from './underlay.js';
 export interface PortUse {
   bridge: Bridge | null;
   underlays: Set<Underlay>;
+}
+
+/** A row of counters. */
+export interface CounterRow {
+  name: string;
+  row: number;
+  owner: Port | UdpUnderlay;
+  /** Of the sockets of ESP. */
+  twin: boolean;
 }
 
 interface Handle {
@@ -87,6 +97,7 @@ export class State {
   );
   readonly underlays: Registry<Underlay> = new Registry('underlay');
   readonly bridges = new Registry<Bridge>('bridge');
+  readonly keyrings: Keyrings;
   readonly uses = new Map<Port, PortUse>();
   readonly fdbEntries: number;
   /** 0 in manual mode. */
@@ -97,6 +108,7 @@ export class State {
 
   constructor(native: NativeDataplane, config: { fdbEntries: number; workers: readonly unknown[] }) {
     this.#native = native;
+    this.keyrings = new Keyrings(native);
     this.fdbEntries = config.fdbEntries;
     this.workers = config.workers.length;
   }
@@ -105,12 +117,20 @@ export class State {
     return this.workers > 0;
   }
 
-  /** What has a row of counters: the ports, and the `udp` underlays, which bring their own. */
-  rows(): { name: string; row: number; owner: Port | UdpUnderlay }[] {
-    const ports = [...this.ports.byName.values()].map((owner) => ({ name: owner.name, row: owner.index, owner }));
-    const underlays = [...this.underlays.byName.values()].flatMap((owner) =>
-      owner.type === 'udp' ? [{ name: owner.name, row: owner.row, owner }] : [],
-    );
+  /** What has a row of counters: the ports, and the `udp` underlays, which bring their own, and another for each of their twins. */
+  rows(): CounterRow[] {
+    const ports = [...this.ports.byName.values()].map((owner) => ({
+      name: owner.name,
+      row: owner.index,
+      owner,
+      twin: false,
+    }));
+    const underlays = [...this.underlays.byName.values()].flatMap((owner) => {
+      if (owner.type !== 'udp') return [];
+      const own = { name: owner.name, row: owner.row, owner, twin: false };
+      const twins = owner.twins.map(({ name, row }) => ({ name, row: row!, owner, twin: true }));
+      return [own, ...twins];
+    });
     return [...ports, ...underlays];
   }
 

@@ -31,7 +31,13 @@ function openFrame(state: State, options: FrameUnderlayOptions): FrameUnderlay {
   const { port, neighbors, family: _, ...facts } = config;
   state.claim(port, 'underlay');
   refuseSharedAddress(state, config);
-  const given: NativeFrameUnderlayOptions = { ...facts, name, port: port.index, resolve: state.live };
+  const given: NativeFrameUnderlayOptions = {
+    ...facts,
+    name,
+    port: port.index,
+    resolve: state.live,
+    esp: 'none',
+  };
   return atomically((step) => {
     const index = step(
       () => native(`underlay '${name}'`, () => state.native.addFrameUnderlay(given)),
@@ -39,7 +45,7 @@ function openFrame(state: State, options: FrameUnderlayOptions): FrameUnderlay {
     );
     for (const hop of neighbors)
       native(`underlay '${name}'`, () => state.native.addUnderlayNeighbor(index, hop.ip, hop.mac));
-    return state.underlays.add(new FrameUnderlay(state, index, name, config)) as FrameUnderlay;
+    return state.underlays.add(new FrameUnderlay(state, index, config, given)) as FrameUnderlay;
   });
 }
 
@@ -66,9 +72,8 @@ function openUdp(state: State, options: UdpUnderlayOptions): UdpUnderlay {
       `there is a port '${name}' already, and a udp underlay has counters like one; choose another name`,
     );
   }
-  const opened = native(`underlay '${name}'`, () => state.native.addUdpUnderlay({ ...config, name }));
-  const { netns, local, udpPort } = config;
-  const mtu = Math.min(opened.mtu, MAX_MTU);
-  const facts = { local, udpPort, netns, mtu, row: opened.port, followsLink: config.mtu === 0 };
-  return state.underlays.add(new UdpUnderlay(state, opened.underlay, name, facts)) as UdpUnderlay;
+  const given = { ...config, name };
+  const opened = native(`underlay '${name}'`, () => state.native.addUdpUnderlay(given));
+  const facts = { mtu: Math.min(opened.mtu, MAX_MTU), row: opened.port };
+  return state.underlays.add(new UdpUnderlay(state, opened.underlay, facts, given)) as UdpUnderlay;
 }

@@ -8,6 +8,7 @@ import { interfaceAddress, netns, netnsPath, networkOf } from './link-options.js
 import { powerOfTwo } from './live-port-options.js';
 import { type Family, MAX_MTU, minUnderlayMtu } from './mtu.js';
 import type { Port } from './port.js';
+import { ESP_PORT } from './twin.js';
 
 /** Who has which MAC on the underlay: the next hop towards a VTEP, or the VTEP itself. */
 export interface NextHopOptions {
@@ -34,6 +35,8 @@ export interface FrameUnderlayOptions {
   gateway?: IpAddress;
   /** UDP port of VXLAN at both ends, 1024 to 49151; default 4789 (IANA). */
   udpPort?: number;
+  /** UDP port of ESP at both ends, of encrypted bridges with profile `strong`, 1 to 65535; default 4500 (RFC 3948). */
+  espPort?: number;
   /** Outer TTL or hop limit, 1 to 255; default 64. */
   ttl?: number;
   /** Bytes of the largest outer IP packet; default and at most the port's; at least 118 over IPv4, 1280 over IPv6. */
@@ -60,6 +63,8 @@ export interface UdpUnderlayOptions {
   port?: number;
   /** The same: its name for underlays of either type. */
   udpPort?: number;
+  /** As in {@link FrameUnderlayOptions}; ports below 1024 need CAP_NET_BIND_SERVICE. */
+  espPort?: number;
   /** The network namespace of the sockets: an absolute path, or a name below `/run/netns`; default that of this process. */
   netns?: string;
   /** Outer TTL or hop limit, 1 to 255; default 64. */
@@ -88,6 +93,7 @@ export const nextHop = optionsOf<NextHopOptions>({ ip: address, mac: address });
 
 /** Among them 8472, which Linux used before the IANA gave out a number; above are the source ports. */
 const udpPort = Type.Optional(whole(1024, 49151));
+const espPort = Type.Optional(whole(1, 65535));
 const ttl = Type.Optional(whole(1, 255));
 const mtu = Type.Optional(whole(minUnderlayMtu(4), MAX_MTU, ' bytes'));
 
@@ -98,6 +104,7 @@ export const frameUnderlayBasics = {
   local: address,
   gateway: Type.Optional(address),
   udpPort,
+  espPort,
   ttl,
   mtu,
   checksum: Type.Optional(oneOf('send', 'zero')),
@@ -113,6 +120,7 @@ export const udpUnderlayBasics = {
   local: address,
   port: udpPort,
   udpPort,
+  espPort,
   netns: Type.Optional(netns),
   ttl,
   mtu,
@@ -135,6 +143,7 @@ export interface FrameUnderlayConfig {
   prefixLength: number;
   gateway: Uint8Array | null;
   udpPort: number;
+  espPort: number;
   ttl: number;
   mtu: number;
   sendChecksum: boolean;
@@ -161,12 +170,21 @@ export function frameUnderlayOptions(options: FrameUnderlayOptions): FrameUnderl
     prefixLength,
     gateway: options.gateway === undefined ? null : readGateway(options.gateway, local, prefixLength),
     udpPort,
+    espPort: freeEspPort(options.espPort, udpPort),
     ttl,
     mtu: underlayMtu(options.mtu, port, version),
     sendChecksum: (options.checksum ?? (version === 6 ? 'send' : 'zero')) === 'send',
     verifyChecksum,
     neighbors: neighbors.map((hop, i) => nextHopOptions(hop, local, `option 'neighbors[${i}]' of addUnderlay`)),
   };
+}
+
+function freeEspPort(wish: number | undefined, udpPort: number): number {
+  const port = wish ?? ESP_PORT;
+  if (port !== udpPort) return port;
+  throw optionError(
+    `UDP port ${port} of addUnderlay would be that of VXLAN and of ESP; give another 'udpPort' or 'espPort'`,
+  );
 }
 
 /** With a length of -1 where there is none. */
@@ -209,7 +227,8 @@ export function udpUnderlayOptions(options: UdpUnderlayOptions): Omit<NativeUdpU
   const local = hostIp(options.local, "option 'local' of addUnderlay");
   if (mtu !== 0) atLeast(mtu, family(local));
   const path = netnsPath(options.netns);
-  return { netns: path, local, udpPort, ttl, mtu, sourcePorts, receiveBuffer, sendBuffer, offload };
+  const esp = { esp: 'none', espPort: freeEspPort(options.espPort, udpPort) } as const;
+  return { netns: path, local, udpPort, ttl, mtu, sourcePorts, receiveBuffer, sendBuffer, offload, ...esp };
 }
 
 function underlayMtu(wish: number | undefined, port: Port, version: Family): number {
