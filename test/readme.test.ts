@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { expect, it } from 'vitest';
+import { writeKeyFile } from '../src/index.js';
 import { hasRoot, NEEDS_ROOT, Netns } from './live/netns.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -18,25 +19,32 @@ function runExample(code: string, prefix: string[] = []) {
     const file = join(folder, 'example.mjs');
     writeFileSync(file, ts.transpileModule(code, { compilerOptions: options }).outputText);
     const [program = '', ...args] = [...prefix, process.execPath, file];
-    const { stdout, stderr, status } = spawnSync(program, args, { encoding: 'utf8', timeout: 30_000 });
+    if (code.includes("'overlay.key'")) writeKeyFile(join(folder, 'overlay.key'));
+    const { stdout, stderr, status } = spawnSync(program, args, { encoding: 'utf8', timeout: 30_000, cwd: folder });
     return { stdout, stderr, status };
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-const [live = '', offline = ''] = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+const [live = '', encrypted = '', offline = ''] = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(
+  ([, code = '']) => code,
+);
 
 it('the offline example prints what its comments say', () => {
   expect(runExample(offline)).toEqual({ stdout: '4096\n4096\ntrue\n', stderr: '', status: 0 });
 });
 
-it.skipIf(!hasRoot)(`the live example runs ${NEEDS_ROOT}`, () => {
+it.skipIf(!hasRoot)(`the live example runs, in the clear and encrypted ${NEEDS_ROOT}`, () => {
   const [container, host] = [new Netns('c1'), new Netns('host')];
   host.ip('address', 'add', '192.168.77.1/24', 'dev', 'lo');
-  const code = live.replace("netns: 'c1'", `netns: '${container.name}'`);
-  expect(code).not.toBe(live);
-  expect(runExample(code, ['ip', 'netns', 'exec', host.name])).toEqual({ stdout: '', stderr: '', status: 0 });
+  const clear = live.replace("netns: 'c1'", `netns: '${container.name}'`);
+  expect(clear).not.toBe(live);
+  const sealed = clear.replace(/^const bridge = .*\n/m, encrypted);
+  expect(sealed).toContain('encryption:');
+  for (const code of [clear, sealed]) {
+    expect(runExample(code, ['ip', 'netns', 'exec', host.name])).toEqual({ stdout: '', stderr: '', status: 0 });
+  }
 });
 
 it('every error code is explained', () => {
