@@ -12,7 +12,7 @@ namespace {
 constexpr Counter kFine = Opener::kFine;
 constexpr uint32_t kMaxJobs = 32;
 
-// Packets of one SA, opened where they are.
+// Packets opened where they are, those of an SA together where they come one after the other.
 class InPlace {
  public:
   InPlace(uint16_t underlay, Context& context, Burst& burst)
@@ -24,48 +24,46 @@ class InPlace {
     const IpAddress peer = datagram_of(*packet).peer;
     Counter reason = opener_.find(peer, packet->data, packet->length, sa);
     if (OVERLANE_UNLIKELY(sa == nullptr && reason == kFine)) {
-      flush();
-      sa_ = nullptr;
+      flush();  // it may forget one of ours
       reason = opener_.recognize(peer, packet->data, packet->length, sa);
     }
     if (OVERLANE_UNLIKELY(reason != kFine)) return context_.counters.drop(packet, reason);
-    if (sa != sa_ || count_ == kMaxJobs) flush();
-    sa_ = sa;
+    if (count_ == kMaxJobs) flush();
     Opener::prepare(*sa, packet->data, packet->length, packet->data + sizeof(Esp), jobs_[count_], numbers_[count_]);
+    sas_[count_] = sa;
     packets_[count_++] = packet;
   }
 
   void flush() {
-    if (count_ == 0) return;
-    sa_->aead->open(jobs_, count_);
-    const uint16_t keyring = opener_.keyring_of(*sa_);
-    for (uint32_t i = 0; i < count_; ++i) {
-      Packet* packet = packets_[i];
-      const AeadJob& job = jobs_[i];
-      uint32_t inner = 0;
-      const Counter reason = OVERLANE_LIKELY(job.good) ? opener_.check(*sa_, numbers_[i], job.out, job.length, inner)
-                                                       : Counter::drop_esp_icv;
-      if (OVERLANE_UNLIKELY(reason != kFine)) {
-        context_.counters.drop(packet, reason);
-        continue;
-      }
-      Datagram datagram = datagram_of(*packet);
-      datagram.keyring = keyring;
-      packet->data += Opener::kFront;
-      packet->length = inner;
-      set_datagram(*packet, datagram);
-      out_.packets[out_.count++] = packet;
+    for (uint32_t i = 0, end; i < count_; i = end) {
+      end = i + 1;
+      while (end < count_ && sas_[end] == sas_[i]) ++end;
+      sas_[i]->aead->open(jobs_ + i, end - i);
     }
+    for (uint32_t i = 0; i < count_; ++i) finish(packets_[i], jobs_[i], numbers_[i], *sas_[i]);
     count_ = 0;
   }
 
  private:
+  void finish(Packet* packet, const AeadJob& job, const PacketNumber& number, InboundSa& sa) {
+    uint32_t inner = 0;
+    const Counter reason =
+        OVERLANE_LIKELY(job.good) ? opener_.check(sa, number, job.out, job.length, inner) : Counter::drop_esp_icv;
+    if (OVERLANE_UNLIKELY(reason != kFine)) return context_.counters.drop(packet, reason);
+    Datagram datagram = datagram_of(*packet);
+    datagram.keyring = opener_.keyring_of(sa);
+    packet->data += Opener::kFront;
+    packet->length = inner;
+    set_datagram(*packet, datagram);
+    out_.packets[out_.count++] = packet;
+  }
+
   Opener opener_;
   Context& context_;
   Burst& out_;
-  InboundSa* sa_ = nullptr;
   uint32_t count_ = 0;
   Packet* packets_[kMaxJobs];
+  InboundSa* sas_[kMaxJobs];
   PacketNumber numbers_[kMaxJobs];
   AeadJob jobs_[kMaxJobs];
 };

@@ -37,30 +37,19 @@ Alert alert_of(Counter reason) {
   return reason == Counter::drop_esp_exhausted ? Alert::exhausted : Alert::engine;
 }
 
-// Seals packets of one SA at a time, as many together as come one after the other.
+// Seals packets, those of an SA together where they come one after the other.
 class Sealer {
  public:
   Sealer(const Underlay& underlay, Context& context) : underlay_(underlay), context_(context), clock_(wall_clock()) {}
 
-  // The SA for a packet of that tunnel; kFine, or why there is none.
-  Counter choose(const Tunnel& tunnel, uint16_t flow) {
-    Association& association = context_.associations.at(tunnel.association);
-    const Keyring& keyring = context_.associations.keyring(association.keyring);
-    const uint32_t lane = keyring.strong() ? flow & (Association::kLanes - 1) : 0;
-    OutboundSa& sa = association.outbound[lane];
-    if (OVERLANE_UNLIKELY(!sa.is_open() || sa.is_worn(clock_))) {
-      flush();
-      const OutboundSa::State state = sa.open(keyring, association.local, association.peer, clock_);
-      if (state != OutboundSa::State::ready) return refuse(tunnel, reason_of(state));
-    }
-    if (OVERLANE_UNLIKELY(sa.is_near_limit()))
-      context_.associations.alert(tunnel.association, Alert::limit_near, clock_);
-    if (&sa != sa_) {
-      flush();
-      sa_ = &sa;
-      icv_ = keyring.icv_length();
-    }
-    return kFine;
+  // The SA for a packet of that tunnel; kFine, or why there is none. An SA that was good at the begin of a burst has
+  // numbers for all of it.
+  OVERLANE_INLINE Counter choose(const Tunnel& tunnel, uint16_t flow) {
+    const uint32_t lane = flow & (Association::kLanes - 1);
+    if (OVERLANE_LIKELY(tunnel.association == association_ && lane == lane_)) return kFine;
+    association_ = tunnel.association;
+    lane_ = lane;
+    return choose_other(tunnel);
   }
 
   // Wraps the datagram of `length` bytes at `vxlan` and puts it down to be sealed. Returns the bytes of the ESP packet,
@@ -75,6 +64,7 @@ class Sealer {
     for (uint32_t i = 0; i < padding; ++i) *trailer++ = static_cast<uint8_t>(i + 1);
     trailer[0] = static_cast<uint8_t>(padding);
     trailer[1] = ip_protocol::kUdp;
+    aeads_[count_] = &sa_->aead();
     AeadJob& job = jobs_[count_++];
     auto& header = *reinterpret_cast<Esp*>(vxlan - kFront);
     header.spi = sa_->spi();
@@ -91,17 +81,41 @@ class Sealer {
 
   // Seals what was put down. False, now and from then on: the engine has failed, and nothing may be sent.
   bool flush() {
-    if (count_ > 0) good_ &= sa_->aead().seal(jobs_, count_);
+    for (uint32_t i = 0, end; i < count_; i = end) {
+      end = i + 1;
+      while (end < count_ && aeads_[end] == aeads_[i]) ++end;
+      good_ &= aeads_[i]->seal(jobs_ + i, end - i);
+    }
     count_ = 0;
     return good_;
   }
 
-  Counter refuse(const Tunnel& tunnel, Counter reason) {
+  OVERLANE_NOINLINE Counter refuse(const Tunnel& tunnel, Counter reason) {
     context_.associations.alert(tunnel.association, alert_of(reason), clock_);
     return reason;
   }
 
  private:
+  OVERLANE_NOINLINE Counter choose_other(const Tunnel& tunnel) {
+    Association& association = context_.associations.at(tunnel.association);
+    const Keyring& keyring = context_.associations.keyring(association.keyring);
+    OutboundSa& sa = association.outbound[keyring.strong() ? lane_ : 0];
+    if (OVERLANE_UNLIKELY(!sa.is_open() || sa.is_worn(clock_))) {
+      flush();
+      const OutboundSa::State state = sa.open(keyring, association.local, association.peer, clock_);
+      if (state != OutboundSa::State::ready) {
+        association_ = kNoAssociation;
+        return refuse(tunnel, reason_of(state));
+      }
+    }
+    if (OVERLANE_UNLIKELY(sa.is_near_limit())) {
+      context_.associations.alert(tunnel.association, Alert::limit_near, clock_);
+    }
+    sa_ = &sa;
+    icv_ = keyring.icv_length();
+    return kFine;
+  }
+
   static OVERLANE_INLINE void number_job(AeadJob& job, const OutboundSa& sa, const PacketNumber& number) {
     std::memcpy(job.nonce, sa.salt(), 4);
     store_be64(job.nonce + 4, number.iv);
@@ -137,11 +151,14 @@ class Sealer {
   const Underlay& underlay_;
   Context& context_;
   const uint64_t clock_;
+  uint32_t association_ = kNoAssociation;  // chosen last
+  uint32_t lane_ = 0;
   OutboundSa* sa_ = nullptr;
   uint32_t icv_ = 0;
   bool good_ = true;
   uint32_t count_ = 0;
   AeadJob jobs_[kMaxJobs];
+  Aead* aeads_[kMaxJobs];
 };
 
 void begin_at(Packet& packet, uint8_t* data, uint32_t length, Datagram datagram, uint16_t stride) {
