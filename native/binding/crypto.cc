@@ -30,7 +30,7 @@ AeadEngine engine_of(Napi::Env env, const std::string& name) {
 }
 
 // The same key keeps its packet numbers.
-KeyringKey read_key(const Napi::Object& o, const Keyring& ring) {
+KeyringKey read_key(Napi::Env env, const Napi::Object& o, const Keyring& ring) {
   auto bytes = o.Get("secret").As<Napi::Uint8Array>();
   const uint32_t id = to_u32(o.Get("id"));
   const auto length = static_cast<uint32_t>(bytes.ByteLength());
@@ -40,7 +40,10 @@ KeyringKey read_key(const Napi::Object& o, const Keyring& ring) {
       return known;
     }
   }
-  return {id, std::make_shared<const Secret>(bytes.Data(), length), std::make_shared<SentSpis>()};
+  auto secret = std::make_shared<const Secret>(bytes.Data(), length);
+  auto sent = sent_spis_of(*secret);
+  if (!sent) throw_error(env, "ERR_OVERLANE_SYSTEM", "the crypto library failed; see overlane doctor");
+  return {id, std::move(secret), std::move(sent)};
 }
 
 Napi::Value crypto_engines(const Napi::CallbackInfo& info) {
@@ -82,7 +85,8 @@ void DataplaneObject::set_keys(Info info) {
   const Keyring& ring = plan(info).context().associations.keyring(keyring);
   auto list = info[1].As<Napi::Array>();
   std::vector<KeyringKey> keys;
-  for (uint32_t i = 0; i < list.Length(); ++i) keys.push_back(read_key(list.Get(i).As<Napi::Object>(), ring));
+  for (uint32_t i = 0; i < list.Length(); ++i)
+    keys.push_back(read_key(info.Env(), list.Get(i).As<Napi::Object>(), ring));
   const int32_t send = info[2].As<Napi::Number>().Int32Value();
   change(info, [&](Dataplane& to) { to.set_keys(keyring, keys, send); });
 }

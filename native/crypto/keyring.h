@@ -44,6 +44,10 @@ class SentSpis {
   std::map<uint32_t, std::shared_ptr<SharedNumbers>> numbers_;
 };
 
+// Those of a secret, for as long as the process lives: a ring that is closed and opened again, or another one with that
+// secret, goes on where it was. nullptr: the library failed.
+std::shared_ptr<SentSpis> sent_spis_of(const Secret& secret);
+
 struct KeyringKey {
   uint32_t id = 0;  // the tag, with Docker
   SharedSecret secret;

@@ -11,19 +11,6 @@
 
 namespace overlane {
 
-bool SentSpis::claim(uint32_t spi) {
-  const std::lock_guard lock(mutex_);
-  return claimed_.insert(spi).second;
-}
-
-std::shared_ptr<SharedNumbers> SentSpis::numbers_of(uint32_t spi) {
-  const std::lock_guard lock(mutex_);
-  auto& numbers = numbers_[spi];
-  uint64_t start;
-  if (!numbers && random_bytes(&start, sizeof start)) numbers = std::make_shared<SharedNumbers>(start);
-  return numbers;
-}
-
 uint64_t wall_clock() {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -54,7 +41,7 @@ OutboundSa::State OutboundSa::open(const Keyring& keyring, const IpAddress& loca
   const KeyringKey* key = keyring.sends();
   if (key == nullptr) return State::no_key;
   const uint32_t key_length = keyring.options.key_bits / 8;
-  limit_ = keyring.options.packet_limit;
+  limit_ = std::min(keyring.options.packet_limit, kMaxPackets);
   born_ = clock;
   if (keyring.strong()) {
     SaMaterial material;

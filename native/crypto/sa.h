@@ -22,6 +22,7 @@ uint64_t wall_clock();
 class OutboundSa {
  public:
   enum class State : uint8_t { ready, no_key, engine_failed, exhausted };
+  static constexpr uint64_t kMaxPackets = uint64_t{1} << 32;
   static constexpr uint64_t kSpareNumbers = 1024;
   static constexpr Nanos kLifetime = Nanos{3600} * 1'000'000'000;  // profile strong; then there is another one
 
@@ -77,6 +78,7 @@ struct InboundSa {
   uint8_t salt[4] = {};
   uint64_t iv_mask = 0;
   uint64_t newest_iv = 0;  // without the mask: in profile strong, a time
+  uint64_t floor = 0;      // likewise: nothing as old is taken, as the window may have begun after it
   uint64_t heard = 0;      // wall clock of the last packet
   std::unique_ptr<Aead> aead;
   ReplayWindow window;

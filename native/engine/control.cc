@@ -34,6 +34,19 @@ void note_what_is_wanted(Context& context) {
   }
 }
 
+// Of domains that have a VNI and keys, so that cleartext for them is known for what it is.
+void count_encrypted(const Domain& domain, int change, Context& context) {
+  if (domain.vni < 0 || domain.keyring == kNoKeyring) return;
+  const VniKey key{kNoUnderlay, static_cast<uint32_t>(domain.vni)};
+  const uint32_t* found = context.encrypted_vnis.find(key);
+  const uint32_t count = (found == nullptr ? 0 : *found) + static_cast<uint32_t>(change);
+  if (count == 0) {
+    context.encrypted_vnis.erase(key);
+  } else {
+    put(context.encrypted_vnis, key, count);
+  }
+}
+
 template <typename T>
 void remove_value(std::vector<T>& from, T value) {
   from.erase(std::remove(from.begin(), from.end(), value), from.end());
@@ -96,6 +109,7 @@ uint16_t Dataplane::add_bridge(const BridgeOptions& options) {
     if (wanted.vni >= 0) {
       put(context_.vnis, VniKey{options.underlay, static_cast<uint32_t>(wanted.vni)}, index);
     }
+    count_encrypted(domain, 1, context_);
   }
   note_what_is_wanted(context_);
   return bridge;
@@ -114,6 +128,7 @@ void Dataplane::remove_bridge(uint16_t bridge) {
     context_.fdb->erase_if([index](FdbKey key, Place) { return fdb_domain(key) == index; });
     context_.neighbors.erase_domain(index);
     if (domain.vni >= 0) context_.vnis.erase({domain.underlay, static_cast<uint32_t>(domain.vni)});
+    count_encrypted(domain, -1, context_);
     domain = {};
   }
   note_what_is_wanted(context_);

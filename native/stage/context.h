@@ -125,6 +125,7 @@ struct Context {
         neighbors(neighbor_entries, seed),
         misses(seed),
         vnis(16, seed),
+        encrypted_vnis(16, seed),
         vteps(16, seed),
         next_hops(seed),
         associations(seed) {
@@ -144,8 +145,9 @@ struct Context {
   std::vector<Underlay> underlays;
   std::vector<std::vector<uint16_t>> carried;  // by port: the underlays that it carries
   std::vector<Tunnel> tunnels;
-  FlatMap<VniKey, uint16_t> vnis;       // -> domain
-  FlatMap<AddressKey, uint32_t> vteps;  // in a domain -> tunnel
+  FlatMap<VniKey, uint16_t> vnis;            // -> domain
+  FlatMap<VniKey, uint32_t> encrypted_vnis;  // of any underlay -> domains
+  FlatMap<AddressKey, uint32_t> vteps;       // in a domain -> tunnel
   NextHops next_hops;
   Associations associations;
   VtepCache recent_vteps;

@@ -141,7 +141,8 @@ void esp_encap(Burst& burst, const Underlay& underlay, Context& context) {
       continue;
     }
     // One store of a cache line: what it writes before the headers is headroom.
-    std::memcpy(packet->data - kCacheLine, tunnel.header + sizeof tunnel.header - sizeof(Vxlan) - kCacheLine, kCacheLine);
+    std::memcpy(packet->data - kCacheLine, tunnel.header + sizeof tunnel.header - sizeof(Vxlan) - kCacheLine,
+                kCacheLine);
     packet->data -= tunnel.outer;
     packet->length += tunnel.outer;
     if (v4) {

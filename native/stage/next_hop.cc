@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "stage/parse.h"
+#include "stage/vlan_tag.h"
 #include "stage/vxlan_encap.h"
 #include "wire/ipv4.h"
 
@@ -65,6 +66,8 @@ void hold(Packet* packet, NextHop& hop, uint32_t index, Context& context) {
     if (oldest == nullptr) return context.counters.drop(packet, Counter::drop_next_hop_unknown);
     drop_waiting(oldest, context);
   }
+  const Tunnel& tunnel = context.tunnels[tunnel_index(packet->source)];
+  if (tunnel.untag && context.underlays[tunnel.underlay].esp != EspCarriage::none) pop_vlan_tag(*packet);
   packet->headers.flags &= static_cast<uint8_t>(~kTagged);  // the tag is off, and it comes by encap once more
   count_waiting(*packet, 1, context);
   hops.wait(index, packet);

@@ -26,18 +26,15 @@ void Opener::prepare_numbered(const InboundSa& sa, uint8_t* packet, uint32_t len
   }
 }
 
-// The sequence number's high half is not on the wire: an SA ends before it is 2.
+// The sequence number's high half is not on the wire: it is 0, but for the last number that an SA may use, 2^32.
 bool Opener::opens(InboundSa& sa, uint8_t* packet, uint32_t length, PacketNumber& number) {
   Packet* scratch = context_.pools.take(length);
   if (scratch == nullptr) return false;
   AeadJob job;
   const uint32_t low = reinterpret_cast<const Esp*>(packet)->sequence;
-  for (uint64_t high = 0; high < 2; ++high) {
-    number.sequence = high << 32 | low;
-    prepare_numbered(sa, packet, length, scratch->data, job, number);
-    sa.aead->open(&job, 1);
-    if (job.good) break;
-  }
+  number.sequence = low == 0 ? OutboundSa::kMaxPackets : low;
+  prepare_numbered(sa, packet, length, scratch->data, job, number);
+  sa.aead->open(&job, 1);
   release(scratch);
   return job.good;
 }
@@ -63,8 +60,8 @@ OVERLANE_NOINLINE Counter Opener::recognize(const IpAddress& peer, uint8_t* pack
         all.alert(index, Alert::stale, clock_);
         return Counter::drop_esp_stale;
       }
-      if (number.sequence >> 32 != 0) found->window.note((number.sequence >> 32 << 32) - 1);
-      found->newest_iv = association.floor;
+      if (number.sequence >> 32 != 0) found->window.note(number.sequence - 1);
+      found->newest_iv = found->floor = association.floor;
       found->heard = clock_;
       last_ = nullptr;  // it may have made room
       sa = all.add(index, std::move(found));

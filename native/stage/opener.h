@@ -41,9 +41,10 @@ class Opener {
   // After authentication. `inner`: the bytes of VXLAN and frame, behind the UDP header at `plain`.
   Counter check(InboundSa& sa, const PacketNumber& number, const uint8_t* plain, uint32_t length, uint32_t& inner) {
     if (OVERLANE_LIKELY(sa.extended)) {
-      if (OVERLANE_UNLIKELY(!sa.window.is_new(number.sequence))) return Counter::drop_esp_replay;
-      sa.window.note(number.sequence);
       const uint64_t time = number.iv - sa.iv_mask;
+      if (OVERLANE_UNLIKELY(!sa.window.is_new(number.sequence))) return Counter::drop_esp_replay;
+      if (OVERLANE_UNLIKELY(time <= sa.floor)) return Counter::drop_esp_stale;
+      sa.window.note(number.sequence);
       if (time > sa.newest_iv) sa.newest_iv = time;
     }
     sa.heard = clock_;

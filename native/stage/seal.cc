@@ -56,7 +56,7 @@ class Sealer {
   // which begins kFront before; 0 when there are no numbers left.
   uint32_t add(const Tunnel& tunnel, uint8_t* vxlan, uint32_t length, uint16_t flow) {
     PacketNumber number;
-    if (OVERLANE_UNLIKELY(!sa_->next(clock_, number))) return 0;
+    if (OVERLANE_UNLIKELY(!sa_->next(clock_, number)) && !renew(tunnel, number)) return 0;
     write_udp(tunnel, vxlan - sizeof(Udp), length + sizeof(Udp), flow);
     const uint32_t bare = sizeof(Udp) + length + sizeof(EspTrailer);
     const uint32_t padding = -bare & (esp::kAlignment - 1);
@@ -96,7 +96,13 @@ class Sealer {
   }
 
  private:
+  // In the middle of a burst an SA came to its end: another one, where there may be one.
+  OVERLANE_NOINLINE bool renew(const Tunnel& tunnel, PacketNumber& number) {
+    return choose_other(tunnel) == kFine && sa_->next(clock_, number);
+  }
+
   OVERLANE_NOINLINE Counter choose_other(const Tunnel& tunnel) {
+    if (tunnel.association == kNoAssociation) return Counter::drop_esp_engine;
     Association& association = context_.associations.at(tunnel.association);
     const Keyring& keyring = context_.associations.keyring(association.keyring);
     OutboundSa& sa = association.outbound[keyring.strong() ? lane_ : 0];
@@ -104,7 +110,7 @@ class Sealer {
       flush();
       const OutboundSa::State state = sa.open(keyring, association.local, association.peer, clock_);
       if (state != OutboundSa::State::ready) {
-        association_ = kNoAssociation;
+        association_ = kNothing;
         return refuse(tunnel, reason_of(state));
       }
     }
@@ -148,10 +154,12 @@ class Sealer {
     store<uint16_t>(udp + offsetof(Udp, checksum), sum == 0 ? 0xffff : sum);
   }
 
+  static constexpr uint32_t kNothing = kNoAssociation - 1;
+
   const Underlay& underlay_;
   Context& context_;
   const uint64_t clock_;
-  uint32_t association_ = kNoAssociation;  // chosen last
+  uint32_t association_ = kNothing;  // chosen last
   uint32_t lane_ = 0;
   OutboundSa* sa_ = nullptr;
   uint32_t icv_ = 0;

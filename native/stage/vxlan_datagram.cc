@@ -1,7 +1,5 @@
 #include "stage/vxlan_datagram.h"
 
-#include <algorithm>
-
 #include "core/datagram.h"
 #include "stage/ecn.h"
 #include "stage/flow.h"
@@ -68,12 +66,10 @@ void vxlan_to_datagrams(Burst& burst, const Underlay& underlay, Context& context
   context.counters.port(underlay.carrier).add(Counter::encapsulated, burst.count);
 }
 
-Counter unknown_vni(uint16_t underlay, uint32_t vni, const Context& context) {
+Counter unknown_vni(uint16_t underlay, uint32_t vni, Context& context) {
   if (context.underlays[underlay].esp != EspCarriage::none) return Counter::drop_vni_unknown;
-  const bool encrypted = std::any_of(context.domains.begin(), context.domains.end(), [vni](const Domain& domain) {
-    return domain.used && domain.keyring != kNoKeyring && domain.vni == static_cast<int32_t>(vni);
-  });
-  return encrypted ? Counter::drop_cleartext : Counter::drop_vni_unknown;
+  return context.encrypted_vnis.find({kNoUnderlay, vni}) != nullptr ? Counter::drop_cleartext
+                                                                    : Counter::drop_vni_unknown;
 }
 
 void vxlan_from_datagrams(Burst& burst, uint16_t carrier, uint16_t underlay, Context& context) {

@@ -14,6 +14,6 @@ void vxlan_to_datagrams(Burst& burst, const Underlay& underlay, Context& context
 void vxlan_from_datagrams(Burst& burst, uint16_t carrier, uint16_t underlay, Context& context);
 
 // Why there is no such VNI on an underlay: perhaps because it is encrypted, and this was not.
-Counter unknown_vni(uint16_t underlay, uint32_t vni, const Context& context);
+Counter unknown_vni(uint16_t underlay, uint32_t vni, Context& context);
 
 }  // namespace overlane

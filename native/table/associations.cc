@@ -1,6 +1,7 @@
 #include "table/associations.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "crypto/kdf.h"
@@ -15,6 +16,16 @@ template <typename Map, typename Key>
 void put(Map& map, const Key& key, uint32_t value) {
   if (map.size() == map.capacity()) map.reserve(map.capacity() * 2);
   *map.insert(key) = value;
+}
+
+// A window goes, but not the key: nothing as old as what it has seen is taken for new from now on.
+void raise_floor(Association& association, const InboundSa& gone) {
+  association.floor = std::max(association.floor, gone.newest_iv);
+}
+
+bool is_same(const KeyringKey& a, const KeyringKey& b) {
+  return a.id == b.id && a.secret->length() == b.secret->length() &&
+         std::memcmp(a.secret->data(), b.secret->data(), a.secret->length()) == 0;
 }
 
 }  // namespace
@@ -36,7 +47,8 @@ uint32_t Associations::hold(uint16_t underlay, uint16_t keyring, const IpAddress
   added.local = local;
   added.peer = peer;
   added.next_of_peer = first;
-  added.floor = live ? wall_clock() - kSkew : 0;
+  const uint64_t* before = floors_.find({peer, 0});
+  added.floor = std::max({live ? wall_clock() - kSkew : 0, least_floor_, before == nullptr ? 0 : *before});
   put(by_peer_, AddressKey{peer, underlay}, index);
   follow_keys(added, index);
   return index;
@@ -45,7 +57,11 @@ uint32_t Associations::hold(uint16_t underlay, uint16_t keyring, const IpAddress
 void Associations::release(uint32_t index) {
   Association& gone = associations_[index];
   if (--gone.users > 0) return;
-  while (!gone.inbound.empty()) forget_inbound(gone, 0);
+  while (!gone.inbound.empty()) {
+    raise_floor(gone, *inbound_[gone.inbound[0]]);
+    forget_inbound(gone, 0);
+  }
+  keep_floor(gone);
   const AddressKey key{gone.peer, gone.underlay};
   uint32_t* at = by_peer_.find(key);
   while (*at != index) at = &associations_[*at].next_of_peer;
@@ -65,7 +81,11 @@ uint16_t Associations::add_keyring(const KeyringOptions& options) {
 void Associations::set_keys(uint16_t keyring, std::vector<KeyringKey> keys, int32_t send) {
   Keyring& ring = keyrings_[keyring];
   const KeyringKey* sent = ring.sends();
-  const bool same = sent != nullptr && send >= 0 && sent->id == keys[static_cast<size_t>(send)].id;
+  const bool same = sent != nullptr && send >= 0 && is_same(*sent, keys[static_cast<size_t>(send)]);
+  for (const KeyringKey& old : ring.keys) {
+    const bool kept = std::any_of(keys.begin(), keys.end(), [&](const KeyringKey& key) { return is_same(old, key); });
+    if (!kept) forget_key(keyring, old.id);
+  }
   ring.keys = std::move(keys);
   ring.send = send;
   for (uint32_t i = 0; i < associations_.size(); ++i) {
@@ -83,14 +103,18 @@ void Associations::remove_keyring(uint16_t keyring) {
   keyrings_[keyring] = {};
 }
 
-// Forgets the SAs of keys that are gone; SPIs of profile docker are known beforehand, and get their SAs now.
+void Associations::forget_key(uint16_t keyring, uint32_t id) {
+  for (Association& association : associations_) {
+    if (association.users == 0 || association.keyring != keyring) continue;
+    for (size_t i = association.inbound.size(); i-- > 0;) {
+      if (inbound_[association.inbound[i]]->key_id == id) forget_inbound(association, i);
+    }
+  }
+}
+
+// SPIs of profile docker are known beforehand, and get their SAs now.
 void Associations::follow_keys(Association& association, uint32_t index) {
   const Keyring& ring = keyrings_[association.keyring];
-  for (size_t i = association.inbound.size(); i-- > 0;) {
-    const uint32_t id = inbound_[association.inbound[i]]->key_id;
-    const bool kept = std::any_of(ring.keys.begin(), ring.keys.end(), [id](auto& key) { return key.id == id; });
-    if (!kept) forget_inbound(association, i);
-  }
   for (size_t i = 0; i < ring.keys.size(); ++i) {
     const KeyringKey& key = ring.keys[i];
     if (ring.strong()) {
@@ -112,6 +136,7 @@ InboundSa* Associations::add(uint32_t index, std::unique_ptr<InboundSa> sa) {
     for (size_t i = 1; i < association.inbound.size(); ++i) {
       if (inbound_[association.inbound[i]]->heard < inbound_[association.inbound[oldest]]->heard) oldest = i;
     }
+    raise_floor(association, *inbound_[association.inbound[oldest]]);
     forget_inbound(association, oldest);
   }
   uint32_t slot = static_cast<uint32_t>(inbound_.size());
@@ -128,11 +153,17 @@ InboundSa* Associations::add(uint32_t index, std::unique_ptr<InboundSa> sa) {
   return inbound_[slot].get();
 }
 
-// Its window goes with it, so nothing as old as what it has seen is taken for new from now on.
+void Associations::keep_floor(const Association& gone) {
+  if (uint64_t* kept = floors_.insert({gone.peer, 0})) {
+    *kept = std::max(*kept, gone.floor);
+  } else {
+    least_floor_ = std::max(least_floor_, gone.floor);
+  }
+}
+
 void Associations::forget_inbound(Association& association, size_t which) {
   const uint32_t slot = association.inbound[which];
   const InboundSa& gone = *inbound_[slot];
-  association.floor = std::max(association.floor, gone.newest_iv);
   by_spi_.erase({association.peer, gone.spi, association.underlay});
   inbound_[slot].reset();
   free_inbound_.push_back(slot);

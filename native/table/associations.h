@@ -18,7 +18,7 @@ enum class Alert : uint8_t { no_key, exhausted, limit_near, engine, stale, count
 inline constexpr size_t kAlertCount = static_cast<size_t>(Alert::count_);
 
 struct Association {
-  static constexpr uint32_t kLanes = 4;  // SAs to send with in profile strong, so that flows take different ways
+  static constexpr uint32_t kLanes = 4;         // SAs to send with in profile strong, so that flows take different ways
   static constexpr uint32_t kMaxInbound = 256;  // of a peer with 64 workers
 
   uint32_t users = 0;  // tunnels
@@ -47,7 +47,7 @@ class Associations {
   // Before what now is, an SA that is new to us may be a recording: how much clocks may differ.
   static constexpr uint64_t kSkew = uint64_t{60} * 1'000'000'000;
 
-  explicit Associations(uint64_t seed) : by_peer_(16, seed), by_spi_(64, seed) {}
+  explicit Associations(uint64_t seed) : by_peer_(16, seed), by_spi_(64, seed), floors_(kMaxFloors, seed) {}
 
   // Configuration, between bursts. live: packets come from now, and not from recordings.
   uint32_t hold(uint16_t underlay, uint16_t keyring, const IpAddress& local, const IpAddress& peer, bool live);
@@ -87,9 +87,12 @@ class Associations {
     uint64_t hash(uint64_t seed) const { return AddressKey{peer, spi ^ uint32_t{underlay} << 16}.hash(seed); }
   };
   static constexpr uint32_t kMaxAlerts = 64;
+  static constexpr uint32_t kMaxFloors = 1024;
 
   void forget_inbound(Association& association, size_t which);
   void follow_keys(Association& association, uint32_t index);
+  void forget_key(uint16_t keyring, uint32_t id);
+  void keep_floor(const Association& gone);
 
   std::vector<Keyring> keyrings_ = std::vector<Keyring>(1);  // kNoKeyring
   std::vector<Association> associations_;
@@ -97,6 +100,8 @@ class Associations {
   std::vector<uint32_t> free_inbound_;
   FlatMap<AddressKey, uint32_t> by_peer_;
   FlatMap<SpiKey, uint32_t> by_spi_;
+  FlatMap<AddressKey, uint64_t> floors_;  // of associations that are gone, by peer
+  uint64_t least_floor_ = 0;              // of those that there was no room for
   AlertNote alerts_[kMaxAlerts];
   uint32_t alert_count_ = 0;
 };

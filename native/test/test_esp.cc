@@ -320,3 +320,9 @@ TEST("esp: what is authentic but no VXLAN, what no engine seals, and what a capt
   CHECK_EQ(node.total(Counter::drop_esp_cut), 1u);
   node.lab.settled();
 }
+
+TEST("esp: a secret has one register of SPIs in a process, whatever ring it is in") {
+  const SharedSecret a = secret_of(201, 32), again = secret_of(201, 32), b = secret_of(202, 32);
+  CHECK(sent_spis_of(*a) == sent_spis_of(*again));
+  CHECK(sent_spis_of(*a) != sent_spis_of(*b));
+}

@@ -4,7 +4,7 @@ import { realpathSync } from 'node:fs';
 import { readKeyFile } from '../keyring/key-file.js';
 import { type KeyInfo, Keyring } from '../keyring/keyring.js';
 import { type CryptoEngine, type KeyOptions, type KeyringOptions, keyringBasics } from '../keyring/keyring-options.js';
-import { type KeyBits, type Profile, redacted, wipe } from '../keyring/secret.js';
+import { type KeyBits, type Profile, redacted, secretHex, wipe } from '../keyring/secret.js';
 import { checkOptions, optionError, optionsOf } from './check.js';
 
 /** A keyring of the bridge's own; bridges of one dataplane with the same options share one. */
@@ -78,8 +78,11 @@ export function digestOf({ keys, rotation, ...rest }: EncryptionOptions): string
   for (const { id, secret, since } of keys) {
     hash.update(`\n${id} ${since ?? ''} `);
     if (typeof secret === 'string') hash.update(secret.toLowerCase());
-    else if (secret instanceof Uint8Array)
-      hash.update(Buffer.from(secret.buffer, secret.byteOffset, secret.length).toString('hex'));
+    else if (secret instanceof Uint8Array) {
+      const digits = secretHex(secret);
+      hash.update(digits);
+      wipe(digits);
+    }
   }
   return hash.digest('base64');
 }

@@ -30,7 +30,6 @@ const ROLES = ['previous', 'current', 'next'] as const;
 export class KeySlots {
   readonly #config: RingConfig;
   #keys: { [R in KeyRole]?: Key | undefined } = {};
-  #half = 0;
 
   constructor(config: RingConfig, { keys, current }: KeyringOptions) {
     this.#config = config;
@@ -84,12 +83,9 @@ export class KeySlots {
         `${what} is a third key, and a ring that ratchets has two at most; retire one, or give rotation: false`,
       );
     }
-    const key = makeKey(given, this.#config, what, this.#half);
+    const key = makeKey(given, this.#config, what, others.some(({ half }) => half === 0) ? 1 : 0);
     const twin = others.find((other) => other.id === key.id || other.fingerprint === key.fingerprint);
-    if (twin === undefined) {
-      this.#half = 1 - this.#half;
-      return key;
-    }
+    if (twin === undefined) return key;
     key.wipe();
     throw new OverlaneError(
       'ERR_OVERLANE_EXISTS',

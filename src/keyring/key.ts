@@ -1,4 +1,5 @@
 /** The keys of a ring: one that stays as it is, or one that turns into the next at every epoch. */
+import { OverlaneError } from '../errors.js';
 import type { NativeKey } from '../native.js';
 import { ratchet } from '../wire/esp-keys.js';
 import { copySecret, fingerprint, wipe } from './secret.js';
@@ -6,15 +7,24 @@ import { copySecret, fingerprint, wipe } from './secret.js';
 /** More than a century of half-days; it takes about a second. */
 export const MAX_EPOCHS = 100_000;
 
+/** A machine may have slept, for more than a year at the default length of an epoch. */
+const MAX_JUMP = 1000;
+
 /** What a key lets be seen. */
 export interface Key {
   readonly id: number;
   /** Null: it does not ratchet. */
   readonly epoch: number | null;
   readonly fingerprint: string;
+  /** 0 or 1: which half of the native ids its epochs have; 0 without a ratchet. */
+  readonly half: number;
   /** The one to send with first, then the others in the order of their use. The secrets stay the key's. */
   offers(): NativeKey[];
-  /** Catches up with the clock (ms since 1970). Returns whether `offers()` are others now. */
+  /**
+   * Catches up with the clock (ms since 1970). Returns whether `offers()` are others now.
+   *
+   * @throws {OverlaneError} `ERR_OVERLANE_SYSTEM` when the clock is years ahead of where it was: that cannot be taken back.
+   */
   advance(now: number): boolean;
   /** When `advance()` has something to do again, ms since 1970. */
   due(now: number): number;
@@ -24,6 +34,7 @@ export interface Key {
 export class FixedKey implements Key {
   readonly id: number;
   readonly epoch = null;
+  readonly half = 0;
   readonly fingerprint: string;
   readonly #secret: Buffer;
 
@@ -66,6 +77,7 @@ export interface RatchetStart {
  */
 export class RatchetKey implements Key {
   readonly id: number;
+  readonly half: number;
   readonly fingerprint: string;
   readonly #start: RatchetStart;
   /** Of epochs `epoch` − 1 (null in epoch 0), `epoch` and `epoch` + 1. */
@@ -76,9 +88,12 @@ export class RatchetKey implements Key {
 
   constructor(id: number, secret: Uint8Array, start: RatchetStart, now: number) {
     this.id = id;
+    this.half = start.half;
     this.fingerprint = fingerprint(secret);
     this.#start = start;
     this.#secrets = [null, copySecret(secret), ratchet(secret)];
+    const target = this.#epochAt(now);
+    while (this.#epoch < target) this.#step();
     this.advance(now);
   }
 
@@ -100,14 +115,24 @@ export class RatchetKey implements Key {
   }
 
   advance(now: number): boolean {
-    const passed = (now - this.#start.since) / this.#start.every;
-    const target = Math.max(this.#epoch, Math.floor(passed));
-    const moved = target > this.#epoch;
+    const target = this.#epochAt(now);
+    const ahead = target - this.#epoch;
+    if (ahead > MAX_JUMP) {
+      throw new OverlaneError(
+        'ERR_OVERLANE_SYSTEM',
+        `key ${this.id} stays in epoch ${this.#epoch}: the clock is ${ahead} epochs ahead of it all at once; set it right`,
+      );
+    }
+    const moved = ahead > 0;
     while (this.#epoch < target) this.#step();
-    const late = passed - this.#epoch >= 0.5;
+    const late = (now - this.#start.since) / this.#start.every - this.#epoch >= 0.5;
     const turned = late !== this.#late;
     this.#late = late;
     return moved || turned;
+  }
+
+  #epochAt(now: number): number {
+    return Math.floor((now - this.#start.since) / this.#start.every);
   }
 
   #step(): void {

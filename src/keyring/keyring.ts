@@ -260,11 +260,10 @@ export class Keyring extends EventEmitter<KeyringEvents> {
   #look(): void {
     const now = Date.now();
     const before = this.#slots.current?.epoch;
-    const turned = this.#slots.all().filter((key) => key.advance(now)).length > 0;
     const due = Math.min(...this.#slots.all().map((key) => key.due(now)));
     this.#timer = setTimeout(() => this.#look(), Math.min(LOOK, Math.max(1, due - now))).unref();
-    if (!turned) return;
     try {
+      if (this.#slots.all().filter((key) => key.advance(now)).length === 0) return;
       this.#changed();
     } catch (error) {
       this.#fail(error as OverlaneError);

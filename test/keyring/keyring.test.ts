@@ -264,4 +264,29 @@ describe('the ratchet', () => {
     one.install({ ...key(3), since: START });
     expect(roles(one)).toEqual(['2 current', '3 next']);
   });
+
+  it('two secrets never share a native id, whatever was refused or retired before', () => {
+    const one = ring({ keys, rotation: { every: 3600 } });
+    for (let id = 2; id < 6; id++) {
+      expect(failure(() => one.install({ id: 0, secret: secret(9), since: START })).code).toBe('ERR_OVERLANE_OPTION');
+      one.install({ id, secret: secret(id), since: START });
+      const ids = handed(one).map(([native]) => native);
+      expect(new Set(ids).size).toBe(ids.length);
+      if (id % 2 === 0) one.rotate();
+      one.retire(id % 2 === 0 ? id - 2 || 1 : id);
+    }
+  });
+
+  it('a clock that is years ahead all at once is not believed, as there is no way back', () => {
+    const one = ring({ keys, rotation: { every: 3600 } });
+    const failures: string[] = [];
+    one.on('failure', ({ message }) => failures.push(message));
+    vi.setSystemTime(START + 2000 * HOUR);
+    vi.advanceTimersByTime(60_000);
+    expect(one.keys[0]!.epoch).toBe(0);
+    expect(failures.join()).toMatch(/2000 epochs ahead/);
+    vi.setSystemTime(START + 2 * HOUR);
+    vi.advanceTimersByTime(60_000);
+    expect(one.keys[0]!.epoch).toBe(2);
+  });
 });
