@@ -13,7 +13,7 @@ import { livePictures } from './live/svg.js';
 import { formatLive } from './live/table.js';
 import { findPeers, peerCell } from './peers/cells.js';
 import { acquireMemory, type Memory } from './peers/hugepages.js';
-import { misses as missesOf, type Outcome, toRatios, toRow } from './report/outcome.js';
+import { misses as missesOf, type Outcome, toOverheads, toRatios, toRow } from './report/outcome.js';
 import { pictures } from './report/svg.js';
 import { formatReport as formatOutcome, type Terminal } from './report/table.js';
 
@@ -100,6 +100,7 @@ export async function runBench(
       interrupted: signal.aborted,
       rows: results.map(toRow),
       ratios: toRatios(results, memory?.huge !== false),
+      overheads: toOverheads(results),
     };
   } finally {
     memory?.release();

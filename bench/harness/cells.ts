@@ -37,7 +37,7 @@ export function trialCells(
   return trial.cases.flatMap((c) => {
     const own = cell(c, packageRoot);
     if ((c.rival ?? DEFAULT_RIVAL) !== DEFAULT_RIVAL) return [own];
-    const { budget: _, ...rest } = c;
+    const { budget: _, overhead: __, ...rest } = c;
     return [own, ...variants.map(({ name, root }) => cell({ ...rest, rival: name }, root))];
   });
 }

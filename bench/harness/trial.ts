@@ -7,14 +7,26 @@ export interface Case {
   macs?: number;
   /** Bytes of a frame as it lies in memory, without the FCS; absent where the trial has none. */
   size?: number;
+  /** Crypto engine; absent where nothing is encrypted. */
+  engine?: string;
   /** Who does the work; default `overlane`. Cases that differ in nothing else are compared with each other. */
   rival?: string;
   /** Budget of DESIGN.md, ns a packet. */
   budget?: number;
   /** Least ratio (rival's ns / overlane's ns) that is wanted in the same run. */
   wanted?: number;
+  /** What it adds to a simpler case is reported beside what that has to cost. */
+  overhead?: Overhead;
   /** Part of the small set that `--quick` runs. */
   quick?: boolean;
+}
+
+/** (this case - `base`) / `floor` - 1, of two rivals with the same number of MACs and the same size, in the same run. */
+export interface Overhead {
+  base: string;
+  floor: string;
+  /** The most that is wanted: 0.25 is a quarter more than `floor`. Absent: it is shown, and not judged. */
+  most?: number;
 }
 
 /** The product under test: the public API, and the root of the built package for the rare trial that looks inside. */
@@ -71,6 +83,7 @@ export function place(c: Case): string {
   const parts: string[] = [];
   if (c.macs !== undefined) parts.push(`${short(c.macs)} MACs`);
   if (c.size !== undefined) parts.push(`${c.size} B`);
+  if (c.engine !== undefined) parts.push(c.engine);
   return parts.join(', ');
 }
 

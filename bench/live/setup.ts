@@ -11,8 +11,9 @@ export const CONTAINERS = [
 /** The hosts' addresses on the underlay. */
 export const HOSTS = ['192.168.77.1', '192.168.77.2'] as const;
 export const UNDERLAY_MTU = 1500;
-/** What VXLAN over IPv4 leaves of it. */
+/** What VXLAN over IPv4 leaves of it; with ESP, padded to 4 bytes, by profile. */
 export const OVERLAY_MTU = 1450;
+export const ENCRYPTED_MTU = { strong: 1408, docker: 1424 } as const;
 export const VNI = 4097;
 export const VXLAN_PORT = 4789;
 
@@ -28,6 +29,8 @@ export interface Setup {
   kind: 'overlay' | 'local' | 'ceiling';
   /** overlane itself. */
   own?: boolean;
+  /** Name of the setup of overlane that does the same without encryption: it is compared with that, too. */
+  plain?: string;
   /** Left out by `--no-peers` and by `--quick`. */
   peer?: boolean;
   /** Part of the small set that `--quick` runs. */

@@ -1,6 +1,6 @@
 /** Topology files for the `overlane run` of either host. All that is known here about their format is in this file. */
 import { stringify } from 'yaml';
-import { CONTAINERS, HOSTS, OVERLAY_MTU, VNI } from './setup.js';
+import { CONTAINERS, ENCRYPTED_MTU, HOSTS, OVERLAY_MTU, VNI } from './setup.js';
 
 /** What carries the outer packets: a UDP socket of the kernel, or complete frames through a port of this type. */
 export type Wire = 'udp' | 'packet' | 'xdp';
@@ -9,9 +9,17 @@ export type Wire = 'udp' | 'packet' | 'xdp';
 const FRAME_HOSTS = ['192.168.78.1', '192.168.78.2'] as const;
 const FRAME_MACS = ['02:00:c0:a8:4e:01', '02:00:c0:a8:4e:02'] as const;
 
-function containerPort(at: 0 | 1, netns: string): object {
+/** Profile of an encrypted overlay. */
+export type Profile = keyof typeof ENCRYPTED_MTU;
+
+/** Bytes of the largest packet between the containers; without a profile that of cleartext. */
+export function overlayMtu(profile?: Profile): number {
+  return profile === undefined ? OVERLAY_MTU : ENCRYPTED_MTU[profile];
+}
+
+function containerPort(at: 0 | 1, netns: string, profile?: Profile): object {
   const { mac, ip } = CONTAINERS[at];
-  return { type: 'tap', netns, name: 'eth0', mac, addresses: [`${ip}/24`], mtu: OVERLAY_MTU };
+  return { type: 'tap', netns, name: 'eth0', mac, addresses: [`${ip}/24`], mtu: overlayMtu(profile) };
 }
 
 export interface HostTopology {
@@ -23,10 +31,12 @@ export interface HostTopology {
   host: string;
   /** The host's device on the underlay. */
   device: string;
+  /** Default: cleartext. */
+  encryption?: { profile: Profile; keys: string };
 }
 
 /** One host of an overlay: a container's TAP device, a bridge, and the underlay. */
-export function overlayTopology({ at, wire, container, host, device }: HostTopology): string {
+export function overlayTopology({ at, wire, container, host, device, encryption }: HostTopology): string {
   const other = at === 0 ? 1 : 0;
   const framed = wire !== 'udp';
   const ends = framed ? FRAME_HOSTS : HOSTS;
@@ -35,10 +45,11 @@ export function overlayTopology({ at, wire, container, host, device }: HostTopol
     ? { type: 'frame', port: 'wire', mac: FRAME_MACS[at], local: `${ends[at]}/24` }
     : { type: 'udp', local: ends[at], netns: host };
   const peer = CONTAINERS[other];
+  const bridge = { vni: VNI, underlay: 'u0', ports: ['c1'], proxyArp: true, unknownUnicast: 'drop' };
   return stringify({
-    ports: { c1: containerPort(at, container), ...(framed ? port : {}) },
+    ports: { c1: containerPort(at, container, encryption?.profile), ...(framed ? port : {}) },
     underlays: { u0: underlay },
-    bridges: { br0: { vni: VNI, underlay: 'u0', ports: ['c1'], proxyArp: true, unknownUnicast: 'drop' } },
+    bridges: { br0: { ...bridge, ...(encryption && { encryption }) } },
     peers: [{ vni: VNI, mac: peer.mac, ip: peer.ip, vtep: ends[other] }],
   });
 }

@@ -4,6 +4,9 @@ import type { CellResult } from '../harness/schedule.js';
 import { median, nsPerPacket, type Summary, summarise } from '../harness/stats.js';
 import { cellName, DEFAULT_RIVAL, place } from '../harness/trial.js';
 
+/** Below this share of its core a measurement was disturbed. */
+export const QUIET = 0.97;
+
 export interface Row {
   name: string;
   trial: string;
@@ -11,6 +14,8 @@ export interface Row {
   macs: number | null;
   /** Bytes. */
   size: number | null;
+  /** Crypto engine. */
+  engine: string | null;
   /** All times in ns a packet. */
   summary: Summary | null;
   /** ns a packet, one a round, in order. */
@@ -35,6 +40,26 @@ export interface Ratio {
   met: boolean | null;
 }
 
+/** What a case adds to a simpler one, against the least that this has to cost. All times in ns a packet, at the medians. */
+export interface OverheadRow {
+  trial: string;
+  where: string;
+  /** Names of the rivals that are subtracted and divided by. */
+  base: string;
+  floor: string;
+  added: number;
+  least: number;
+  /** added / least - 1. */
+  share: number;
+  /** The same for every round in which all were measured: lowest and highest. */
+  min: number;
+  max: number;
+  /** Nothing of it was disturbed; a difference of figures that were is not judged. */
+  quiet: boolean;
+  most: number | null;
+  met: boolean | null;
+}
+
 export interface Outcome {
   /** Raised when a field changes its meaning. */
   format: 1;
@@ -49,6 +74,12 @@ export interface Outcome {
   interrupted: boolean;
   rows: Row[];
   ratios: Ratio[];
+  overheads: OverheadRow[];
+}
+
+/** 0.25 → `25 %`. */
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
 }
 
 export function toRow(result: CellResult): Row {
@@ -61,6 +92,7 @@ export function toRow(result: CellResult): Row {
     rival: c.rival ?? DEFAULT_RIVAL,
     macs: c.macs ?? null,
     size: c.size ?? null,
+    engine: c.engine ?? null,
     summary,
     rounds: result.samples.map(nsPerPacket),
     budget,
@@ -98,7 +130,49 @@ export function toRatios(results: readonly CellResult[], judge = true): Ratio[] 
   );
 }
 
-/** What `--check` counts as missed: budgets and wanted ratios, one sentence each. */
+/** The overhead of every case that names one, where all that it needs has figures. */
+export function toOverheads(results: readonly CellResult[]): OverheadRow[] {
+  const measured = results.filter(({ samples }) => samples.length > 0);
+  return measured.flatMap((own) => {
+    const { trial, case: c } = own.cell;
+    const rival = (name: string) =>
+      measured.find(
+        ({ cell }) =>
+          cell.trial === trial &&
+          cell.case.rival === name &&
+          cell.case.macs === c.macs &&
+          cell.case.size === c.size &&
+          (cell.case.engine ?? c.engine) === c.engine,
+      );
+    const [base, floor] = c.overhead === undefined ? [] : [rival(c.overhead.base), rival(c.overhead.floor)];
+    return base === undefined || floor === undefined ? [] : [toOverhead(own, base, floor)];
+  });
+}
+
+/** Of this case, `base` and `floor`: ns a packet, one a round. */
+type Times = [number[], number[], number[]];
+
+function toOverhead(own: CellResult, base: CellResult, floor: CellResult): OverheadRow {
+  const { trial, case: c } = own.cell;
+  const [mine, without, alone] = [own, base, floor].map(({ samples }) => samples.map(nsPerPacket)) as Times;
+  const [added, least] = [median(mine) - median(without), median(alone)];
+  const share = added / least - 1;
+  const complete = mine.slice(0, Math.min(without.length, alone.length));
+  const each = complete.map((ns, i) => (ns - without[i]!) / alone[i]! - 1);
+  const most = c.overhead!.most ?? null;
+  const quiet = [own, base, floor].every(({ samples }) => samples.every(({ cpuShare = 1 }) => cpuShare >= QUIET));
+  return {
+    trial,
+    where: place(c),
+    ...{ base: c.overhead!.base, floor: c.overhead!.floor },
+    ...{ added, least, share },
+    ...{ min: Math.min(...each), max: Math.max(...each) },
+    quiet,
+    ...{ most, met: most === null || !quiet ? null : share <= most },
+  };
+}
+
+/** What `--check` counts as missed: budgets, wanted ratios and overheads, one sentence each. */
 export function misses(outcome: Outcome): string[] {
   const budgets = outcome.rows
     .filter((row) => row.budgetMet === false)
@@ -106,5 +180,8 @@ export function misses(outcome: Outcome): string[] {
   const ratios = outcome.ratios
     .filter((ratio) => ratio.met === false)
     .map((r) => `${r.trial} [${r.where}] against ${r.rival}: ${r.ratio.toFixed(2)} x, wanted ${r.wanted} x`);
-  return [...budgets, ...ratios];
+  const overheads = outcome.overheads
+    .filter(({ met }) => met === false)
+    .map((o) => `${o.trial} [${o.where}] adds ${percent(o.share)} more than ${o.floor}, wanted ${percent(o.most!)}`);
+  return [...budgets, ...ratios, ...overheads];
 }

@@ -21,6 +21,8 @@ const BY_SIZE: Axis = {
   label: String,
 };
 
+const ENCRYPTED: Axis = { ...BY_SIZE, title: 'ns a packet by frame size, encrypted (1K MACs)' };
+
 const BY_MACS: Axis = {
   title: 'ns a packet by MAC addresses (64 B frames)',
   name: 'MAC addresses',
@@ -38,7 +40,8 @@ function seriesOf(outcome: Outcome, axis: Axis): Series[] {
   for (const row of outcome.rows) {
     const x = axis.at(row);
     if (x === null || row.summary === null) continue;
-    const name = row.rival === 'overlane' ? row.trial : `${row.trial}: ${row.rival}`;
+    const what = row.rival === 'overlane' ? row.engine : row.rival;
+    const name = what === null ? row.trial : `${row.trial}: ${what}`;
     const series = all.get(name) ?? { name, points: [] };
     series.points.push([x, row.summary.median, row.summary.min, row.summary.max]);
     all.set(name, series);
@@ -115,14 +118,17 @@ function whisker(
   return { type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke: api.visual('color'), lineWidth: 2 } };
 }
 
-/** File name → SVG text. */
+/** File name → SVG text. Trials of encryption have a picture of their own. */
 export function pictures(outcome: Outcome): Map<string, string> {
+  const encrypting = new Set(outcome.rows.flatMap(({ trial, engine }) => (engine === null ? [] : [trial])));
+  const rowsOf = (encrypted: boolean) => outcome.rows.filter(({ trial }) => encrypting.has(trial) === encrypted);
   const files = new Map<string, string>();
-  for (const [name, axis] of [
-    ['ns-by-size.svg', BY_SIZE],
-    ['ns-by-macs.svg', BY_MACS],
+  for (const [name, axis, rows] of [
+    ['ns-by-size.svg', BY_SIZE, rowsOf(false)],
+    ['ns-by-macs.svg', BY_MACS, rowsOf(false)],
+    ['ns-by-size-encrypted.svg', ENCRYPTED, rowsOf(true)],
   ] as const) {
-    const svg = draw(outcome, axis);
+    const svg = draw({ ...outcome, rows: [...rows] }, axis);
     if (svg !== null) files.set(name, svg);
   }
   return files;

@@ -1,7 +1,7 @@
 /** The report in the terminal. */
 import { machineLine } from '../harness/machine.js';
 import { place } from '../harness/trial.js';
-import type { Outcome, Ratio, Row } from './outcome.js';
+import { type Outcome, type OverheadRow, percent, QUIET, type Ratio, type Row } from './outcome.js';
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
 
@@ -11,14 +11,12 @@ export interface Terminal {
   paint(style: Style, text: string): string;
 }
 
-/** Below this share of its core a measurement was disturbed. */
-const QUIET = 0.97;
-
 const figure = (ns: number) => (ns >= 1000 ? ns.toFixed(0) : ns.toFixed(1));
 const right = (title: string) => ({ title, align: 'right' as const });
 
 function where(row: Row): string {
-  return place({ ...(row.macs === null ? {} : { macs: row.macs }), ...(row.size === null ? {} : { size: row.size }) });
+  const { macs, size, engine } = row;
+  return place({ ...(macs !== null && { macs }), ...(size !== null && { size }), ...(engine !== null && { engine }) });
 }
 
 function line(row: Row, terminal: Terminal): string[] {
@@ -29,9 +27,7 @@ function line(row: Row, terminal: Terminal): string[] {
     return [...head, '', '', '', '', terminal.paint(style, `${row.failure === null ? 'absent' : 'failed'}: ${note}`)];
   }
   const { median, min, max, mpps, cpuShare } = row.summary;
-  const verdict =
-    row.budgetMet === null ? '' : row.budgetMet ? terminal.paint('green', 'met') : terminal.paint('red', 'missed');
-  const notes = [verdict];
+  const notes = [judged(row.budgetMet, terminal)];
   if (cpuShare !== null && cpuShare < QUIET)
     notes.push(terminal.paint('yellow', `disturbed (had ${Math.round(cpuShare * 100)} % of its core)`));
   if (row.failure !== null) notes.push(terminal.paint('red', `then failed: ${row.failure}`));
@@ -45,9 +41,11 @@ function line(row: Row, terminal: Terminal): string[] {
   ];
 }
 
+function judged(met: boolean | null, terminal: Terminal): string {
+  return met === null ? '' : met ? terminal.paint('green', 'met') : terminal.paint('red', 'missed');
+}
+
 function ratioLine(ratio: Ratio, terminal: Terminal): string[] {
-  const verdict =
-    ratio.met === null ? '' : ratio.met ? terminal.paint('green', 'met') : terminal.paint('red', 'missed');
   return [
     ratio.trial,
     ratio.where,
@@ -55,7 +53,22 @@ function ratioLine(ratio: Ratio, terminal: Terminal): string[] {
     `${ratio.ratio.toFixed(2)} x`,
     `${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)}`,
     ratio.wanted === null ? '' : `${ratio.wanted} x`,
-    verdict,
+    judged(ratio.met, terminal),
+  ];
+}
+
+function overheadLine(row: OverheadRow, terminal: Terminal): string[] {
+  return [
+    row.trial,
+    row.where,
+    figure(row.added),
+    row.base,
+    figure(row.least),
+    row.floor,
+    percent(row.share),
+    `${percent(row.min)} to ${percent(row.max)}`,
+    row.most === null ? '' : percent(row.most),
+    row.quiet ? judged(row.met, terminal) : terminal.paint('yellow', 'disturbed'),
   ];
 }
 
@@ -87,6 +100,15 @@ export function formatReport(outcome: Outcome, terminal: Terminal): string {
       terminal.formatTable(
         heads,
         outcome.ratios.map((ratio) => ratioLine(ratio, terminal)),
+      ),
+    );
+  }
+  if (outcome.overheads.length > 0) {
+    const heads = ['encryption', 'where', right('adds, ns'), 'to', right('least, ns'), 'is', right('overhead')];
+    parts.push(
+      terminal.formatTable(
+        [...heads, right('min-max'), right('at most'), ''],
+        outcome.overheads.map((row) => overheadLine(row, terminal)),
       ),
     );
   }

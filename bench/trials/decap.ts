@@ -23,7 +23,7 @@ const trial: Trial = {
     local.inject(stationFrames('a', macs / 2, size));
     lab.run({ now: 0n, packets: macs / 2 });
     wire.inject(frames);
-    return steady(lab, macs, 'decapsulated');
+    return steady(lab, macs, { counters: ['decapsulated'] });
   },
 };
 export default trial;

@@ -20,7 +20,7 @@ const trial: Trial = {
     const local = lab.addPort({ type: 'memory', name: 'a', loop: true, queueBytes });
     bridge.attach(local);
     local.inject(frames);
-    return steady(lab, macs, 'encapsulated');
+    return steady(lab, macs, { counters: ['encapsulated'] });
   },
 };
 export default trial;

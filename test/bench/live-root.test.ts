@@ -1,14 +1,17 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { chooseLive, runLive } from '../../bench/live/main.js';
 import { listNamespaces, prefixOf, sweep } from '../../bench/live/names.js';
+import { root } from '../../bench/live/root.js';
 import { hasTool } from '../peers.js';
 
 const never = new AbortController().signal;
 const tools = ['ip', 'bridge', 'ping', 'iperf3', 'g++'];
 const able = process.getuid?.() === 0 && tools.every(hasTool);
+const isBuilt = existsSync(join(root, 'dist', 'cli', 'main.js'));
 const NEEDS = '(needs root and apt-get install iproute2 iputils-ping iperf3 g++)';
 
 const options = { rounds: 1, seconds: 1, quick: true, peers: false };
@@ -38,6 +41,27 @@ describe.skipIf(!able)(`live traffic ${NEEDS}`, () => {
     expect(outcome.generator!.sendmmsg).toBeGreaterThan(1000);
     expect(left()).toEqual([]);
   });
+
+  it.skipIf(!isBuilt)(
+    'carries pings encrypted, of either profile (needs dist: npm run build)',
+    { timeout: 60_000 },
+    async () => {
+      const encrypted = chooseLive({ ...options, quick: false }).filter(
+        ({ gauge, setup }) => gauge.name === 'ping' && setup.plain === 'overlane udp',
+      );
+      const { rows, setups } = await runLive(options, never, () => {}, encrypted);
+      expect(setups).toMatchObject([
+        { name: 'overlane udp, encrypted', absent: null, failure: null },
+        { name: 'overlane udp, docker profile', absent: null, failure: null },
+      ]);
+      expect(rows).toHaveLength(2);
+      for (const { figures, failure } of rows) {
+        expect(failure).toBeNull();
+        expect(figures.p50_us!.median).toBeGreaterThan(0);
+      }
+      expect(left()).toEqual([]);
+    },
+  );
 
   it('leaves nothing behind when it is interrupted', { timeout: 30_000 }, async () => {
     const stop = new AbortController();

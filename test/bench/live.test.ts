@@ -23,6 +23,7 @@ import { formatLive } from '../../bench/live/table.js';
 import { bridgeTopology, overlayTopology } from '../../bench/live/topology.js';
 import { judge, lastJson } from '../../bench/live/udp-load.js';
 import type { Terminal } from '../../bench/report/table.js';
+import { vxlanMtu } from '../../src/dataplane/mtu.js';
 
 describe('names of what a run leaves', () => {
   it('tell their run, and no other name does', () => {
@@ -73,6 +74,16 @@ describe('topology files', () => {
       bridges: { br0: { vni: 4097, underlay: 'u0', ports: ['c1'], proxyArp: true, unknownUnicast: 'drop' } },
       peers: [{ vni: 4097, mac: '02:42:0a:63:00:03', ip: '10.99.0.3', vtep: '192.168.77.2' }],
     });
+  });
+
+  it.each([
+    ['strong', 1408],
+    ['docker', 1424],
+  ] as const)('encrypt with a key file of profile %s, with what that leaves of the MTU', (profile, mtu) => {
+    const encryption = { profile, keys: '/tmp/x/overlay.key' };
+    const topology = parse(overlayTopology({ at: 0, wire: 'udp', ...places, encryption }));
+    expect(topology).toMatchObject({ ports: { c1: { mtu } }, bridges: { br0: { vni: 4097, encryption } } });
+    expect(vxlanMtu(1500, 4, profile)).toBe(mtu);
   });
 
   it.each(['packet', 'xdp'] as const)('send frames through a port of type %s, from addresses no kernel has', (wire) => {
@@ -316,6 +327,36 @@ describe('the report', () => {
     expect(liveMisses(outcome)).toEqual(['tcp [1 stream] overlane udp against kernel vxlan: 0.82 x, wanted 1 x']);
   });
 
+  it('compares an encrypted setup with itself in the clear, and with others that encrypt, by what is wanted', () => {
+    const encrypted = [
+      cell(tcp, 'overlane udp', [9, 8, 10]),
+      cell(tcp, 'overlane udp, encrypted', [4, 5, 4]),
+      cell(tcp, 'overlane udp, docker profile', [3]),
+      cell(tcp, 'wireguard-go', [2]),
+      cell(tcp, 'nebula', [5]),
+      cell(ping, 'overlane udp', [50]),
+      cell(ping, 'overlane udp, encrypted', [100]),
+    ];
+    const ratios = toLiveRatios(encrypted).map(({ gauge, own, rival, wanted, met }) => [
+      gauge,
+      own,
+      rival,
+      wanted,
+      met,
+    ]);
+    expect(ratios).toEqual([
+      ['tcp', 'overlane udp', 'wireguard-go', null, null],
+      ['tcp', 'overlane udp', 'nebula', null, null],
+      ['tcp', 'overlane udp, encrypted', 'overlane udp', 0.5, false],
+      ['tcp', 'overlane udp, encrypted', 'wireguard-go', 1, true],
+      ['tcp', 'overlane udp, encrypted', 'nebula', 1, false],
+      ['tcp', 'overlane udp, docker profile', 'overlane udp', null, null],
+      ['tcp', 'overlane udp, docker profile', 'wireguard-go', null, null],
+      ['tcp', 'overlane udp, docker profile', 'nebula', null, null],
+      ['ping', 'overlane udp, encrypted', 'overlane udp', null, null],
+    ]);
+  });
+
   it('shows figures, what failed, what is absent, and who is not idle', () => {
     const text = formatLive(outcome, plain);
     expect(text).toContain('tcp;1 stream;kernel vxlan;11.0;10.0-12.0;Gb/s');
@@ -359,7 +400,7 @@ describe('the choice', () => {
   it('leaves out what the options leave out', () => {
     expect(names({ peers: false }).join()).not.toMatch(/nebula|wireguard/);
     expect(names({ quick: true })).toContain('udp [64 B] overlane udp');
-    expect(names({ quick: true }).join()).not.toMatch(/nebula|xdp|SEGMENT/);
+    expect(names({ quick: true }).join()).not.toMatch(/nebula|xdp|SEGMENT|encrypted|docker/);
     expect(names({ only: 'TCP [1 stream] kernel' })).toEqual([
       'tcp [1 stream] kernel vxlan',
       'tcp [1 stream] kernel bridge',

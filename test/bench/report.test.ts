@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CellResult } from '../../bench/harness/schedule.js';
 import type { Case } from '../../bench/harness/trial.js';
-import { misses, type Outcome, toRatios, toRow } from '../../bench/report/outcome.js';
+import { misses, type Outcome, toOverheads, toRatios, toRow } from '../../bench/report/outcome.js';
 import { pictures } from '../../bench/report/svg.js';
 import { formatReport, type Terminal } from '../../bench/report/table.js';
 
@@ -41,7 +41,19 @@ const outcome: Outcome = {
   interrupted: false,
   rows: results.map(toRow),
   ratios: toRatios(results),
+  overheads: [],
 };
+
+/** 1420 B: 125 ns sealed, 50 not, 100 for the engine; the other engine has another price. */
+const engine = { ...place, size: 1420, engine: 'ipsec-mb' };
+const overhead = { base: 'cleartext', floor: 'raw ipsec-mb' };
+const encrypted = [
+  result({ ...engine, overhead: { ...overhead, most: 0.25 } }, [160, 125, 190]),
+  result({ ...engine, rival: 'raw ipsec-mb' }, [100, 100, 100]),
+  result({ ...engine, engine: 'openssl', rival: 'raw openssl' }, [400]),
+  result({ macs: 1024, size: 1420, rival: 'cleartext' }, [50, 25, 60]),
+  result({ macs: 1024, size: 64, rival: 'cleartext' }, [20]),
+];
 
 const plain: Terminal = {
   formatTable: (columns, rows) =>
@@ -77,6 +89,46 @@ describe('outcome', () => {
   });
 });
 
+describe('overhead', () => {
+  it('is what a case adds, over its least price, of the same size, MACs and engine', () => {
+    const [row, ...more] = toOverheads(encrypted);
+    expect(more).toEqual([]);
+    expect(row).toMatchObject({ where: '1K MACs, 1420 B, ipsec-mb', added: 110, least: 100, quiet: true, met: true });
+    expect(row!.share).toBeCloseTo(0.1);
+    expect([row!.min, row!.max]).toEqual([expect.closeTo(0), expect.closeTo(0.3)]);
+  });
+
+  it('is missed above its limit, not judged without one, and not there without its rivals', () => {
+    const [own, ...others] = encrypted;
+    const slow = toOverheads([result(own!.cell.case, [176, 176, 176]), ...others]);
+    expect(slow).toMatchObject([{ added: 126, met: false }]);
+    expect(misses({ ...outcome, rows: [], ratios: [], overheads: slow })).toEqual([
+      'bridge [1K MACs, 1420 B, ipsec-mb] adds 26 % more than raw ipsec-mb, wanted 25 %',
+    ]);
+    expect(toOverheads([result({ ...engine, overhead }, [500]), ...others])).toMatchObject([{ most: null, met: null }]);
+    expect(toOverheads(encrypted.slice(0, 3))).toEqual([]);
+    expect(toOverheads([own!, ...others.slice(1)])).toEqual([]);
+  });
+
+  it('is not judged when somebody else had the core', () => {
+    const disturbed = encrypted.map((each) => ({
+      ...each,
+      samples: each.samples.map((s) => ({ ...s, cpuShare: 0.9 })),
+    }));
+    const overheads = toOverheads(disturbed);
+    expect(overheads).toMatchObject([{ quiet: false, met: null }]);
+    expect(formatReport({ ...outcome, rows: [], overheads }, plain)).toMatch(/;25 %;disturbed$/);
+  });
+
+  it('is shown beside the figures, which tell the engine', () => {
+    const text = formatReport({ ...outcome, rows: encrypted.map(toRow), overheads: toOverheads(encrypted) }, plain);
+    expect(text).toContain('bridge;1K MACs, 1420 B, openssl;raw openssl;400.0');
+    expect(text).toContain(
+      'bridge;1K MACs, 1420 B, ipsec-mb;110.0;cleartext;100.0;raw ipsec-mb;10 %;0 % to 30 %;25 %;met',
+    );
+  });
+});
+
 describe('report', () => {
   it('shows figures, budgets, what is absent and what failed, and names the machine', () => {
     const text = formatReport(outcome, plain);
@@ -105,6 +157,16 @@ describe('report', () => {
     }
     expect(files.get('ns-by-size.svg')).toContain('>1400<');
     expect(files.get('ns-by-macs.svg')).toContain('>1M<');
+  });
+
+  it('draws what is encrypted by itself, an engine a line', () => {
+    const rows = [...results.map(toRow), ...encrypted.map((each) => ({ ...toRow(each), trial: 'seal' }))];
+    const files = pictures({ ...outcome, rows });
+    expect([...files.keys()]).toEqual(['ns-by-size.svg', 'ns-by-macs.svg', 'ns-by-size-encrypted.svg']);
+    for (const text of ['seal: ipsec-mb', 'seal: raw openssl', 'seal: cleartext', '>1420<']) {
+      expect(files.get('ns-by-size-encrypted.svg')).toContain(text);
+      expect(files.get('ns-by-size.svg')).not.toContain(text);
+    }
   });
 
   it('draws nothing of nothing', () => {

@@ -48,6 +48,26 @@ describe.skipIf(!isBuilt)('overlane bench (needs dist: npm run build)', () => {
     expect(readdirSync(directory)).not.toContain('bench');
   });
 
+  it.each([
+    ['seal', []],
+    ['open', ['docker profile, looped']],
+  ])('measures %s, in which every packet is encrypted', { timeout: 60_000 }, (trial, more) => {
+    const where = '[1K MACs, 1420 B';
+    const rivals = (engine: string) => ['overlane', ...more, `raw ${engine}`].map((rival) => `${engine}] ${rival}`);
+    const all = [...rivals('ipsec-mb'), ...rivals('openssl')].map((name) => `${trial} ${where}, ${name}`);
+    const listed = bench('--list', '--only', `${trial} ${where}`).stdout.trim().split('\n');
+    expect(listed).toEqual([...all, `${trial} ${where}] cleartext`]);
+    const args = ['--only', `${trial} ${where}`, '--rounds', '1', '--seconds', '0.05', '--json', '--out', trial];
+    const { rows, overheads } = JSON.parse(bench(...args).stdout) as Outcome;
+    // ipsec-mb needs a processor with AVX, and may be absent; OpenSSL is Node's own.
+    for (const row of rows) expect(row).toMatchObject({ trial, failure: null });
+    const ns = (rival: string, engine: string | null) =>
+      rows.find((row) => row.rival === rival && row.engine === engine)!.summary!.median;
+    expect(ns('overlane', 'openssl')).toBeGreaterThan(ns('cleartext', null));
+    expect(ns('raw openssl', 'openssl')).toBeGreaterThan(1);
+    expect(overheads.at(-1)).toMatchObject({ where: '1K MACs, 1420 B, openssl', floor: 'raw openssl', most: 0.25 });
+  });
+
   it('measures another checkout beside this one', { timeout: 60_000 }, () => {
     const args = ['--no-peers', '--only', 'bridge [1K MACs, 64', '--rounds', '1', '--seconds', '0.02'];
     const run = bench(...args, '--variant', `mine=${root}`, '--json', '--out', 'variant');

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { interleave } from '../../bench/harness/senders.js';
 import {
   macText,
   stationFrames,
@@ -11,6 +12,7 @@ import {
   VXLAN_OVERHEAD,
   vxlanFrames,
 } from '../../bench/harness/traffic.js';
+import { burstOf, frames } from '../../src/dataplane/burst.js';
 
 const hasTshark = spawnSync('tshark', ['--version']).status === 0;
 const far = [
@@ -18,6 +20,15 @@ const far = [
   { mac: [2, 0, 0, 0, 1, 1], ip: [192, 168, 77, 3] },
 ];
 const here = { mac: [2, 0, 0, 0, 0, 1], ip: [192, 168, 77, 1] };
+
+describe('interleave', () => {
+  it('takes one packet of each burst in turn, as it was', () => {
+    const burst = (...frames: number[][]) => burstOf(frames.map((frame) => Uint8Array.from(frame)));
+    const mixed = interleave([burst([1], [2, 2]), burst([3, 3, 3], [4])]);
+    expect(mixed.count).toBe(4);
+    expect(Array.from(frames(mixed), (frame) => [...frame])).toEqual([[1], [3, 3, 3], [2, 2], [4]]);
+  });
+});
 
 describe('traffic', () => {
   it('gives every station its own address, up to half a million a side', () => {
