@@ -104,10 +104,10 @@ class Sealer {
   OVERLANE_NOINLINE Counter choose_other(const Tunnel& tunnel) {
     if (tunnel.association == kNoAssociation) return Counter::drop_esp_engine;
     Association& association = context_.associations.at(tunnel.association);
-    const Keyring& keyring = context_.associations.keyring(association.keyring);
-    OutboundSa& sa = association.outbound[keyring.strong() ? lane_ : 0];
+    OutboundSa& sa = association.outbound[lane_ & (association.lanes - 1u)];
     if (OVERLANE_UNLIKELY(!sa.is_open() || sa.is_worn(clock_))) {
       flush();
+      const Keyring& keyring = context_.associations.keyring(association.keyring);
       const OutboundSa::State state = sa.open(keyring, association.local, association.peer, clock_);
       if (state != OutboundSa::State::ready) {
         association_ = kNothing;
@@ -118,7 +118,7 @@ class Sealer {
       context_.associations.alert(tunnel.association, Alert::limit_near, clock_);
     }
     sa_ = &sa;
-    icv_ = keyring.icv_length();
+    icv_ = association.icv_length;
     return kFine;
   }
 

@@ -44,6 +44,8 @@ uint32_t Associations::hold(uint16_t underlay, uint16_t keyring, const IpAddress
   added.users = 1;
   added.underlay = underlay;
   added.keyring = keyring;
+  added.lanes = keyrings_[keyring].strong() ? Association::kLanes : 1;
+  added.icv_length = static_cast<uint16_t>(keyrings_[keyring].icv_length());
   added.local = local;
   added.peer = peer;
   added.next_of_peer = first;

@@ -24,6 +24,8 @@ struct Association {
   uint32_t users = 0;  // tunnels
   uint16_t underlay = 0;
   uint16_t keyring = kNoKeyring;
+  uint16_t lanes = 1;       // in use
+  uint16_t icv_length = 0;  // bytes
   uint32_t next_of_peer = kNoAssociation;
   IpAddress local;
   IpAddress peer;
