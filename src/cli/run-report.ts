@@ -3,6 +3,7 @@
 import { type Counters, describeCounters } from '../dataplane/counters.js';
 import type { BridgeEncryption } from '../dataplane/encryption-options.js';
 import type { OverlaneError } from '../errors.js';
+import { addon } from '../native.js';
 import { formatCount, formatTable, paint } from './terminal.js';
 
 /** How a run ended. */
@@ -44,7 +45,7 @@ function encryptionTable(encryption: Encryption): string[] {
     name,
     profile,
     `AES-${keyBits}-GCM`,
-    engine,
+    engine === 'auto' ? (addon.cryptoEngines().find(({ usable }) => usable)?.name ?? engine) : engine,
     keys.map(({ id, role, epoch }) => `${id} (${role}${epoch === null ? '' : `, epoch ${epoch}`})`).join(', '),
   ]);
   return rows.length === 0 ? [] : [formatTable(['encrypted bridge', 'profile', 'cipher', 'engine', 'keys'], rows)];
