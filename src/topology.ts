@@ -288,5 +288,5 @@ export function relocate<T>(topology: Topology, path: string[], call: () => T): 
 /** A file may hold keys, and what is wrong in it be next to one. */
 export function topologyError(text: string, cause?: unknown): OverlaneError {
   const message = redact(text);
-  return new OverlaneError('ERR_OVERLANE_TOPOLOGY', message, cause === undefined ? undefined : { cause });
+  return new OverlaneError('ERR_OVERLANE_TOPOLOGY', message, cause === undefined || message !== text ? {} : { cause });
 }

@@ -12,7 +12,7 @@ import Type from 'typebox';
 import { checkOptions, expects, oneOf, optionError, optionsOf, whole } from '../dataplane/check.js';
 import { type ErrorCode, OverlaneError } from '../errors.js';
 import { readSince } from './keyring-options.js';
-import { hexSecret, type KeyBits, type Profile, secretBytes, secretHex, wipe } from './secret.js';
+import { hexSecret, type KeyBits, type Profile, secretBytes, secretHex, secretRoom, wipe } from './secret.js';
 
 /** A key as it stands in a file; the secret is the reader's to wipe. */
 export interface FileKey {
@@ -30,6 +30,7 @@ export interface KeyFile {
 
 const MOST_BYTES = 65_536;
 const MOST_KEYS = 3;
+const LIKE_A_KEY = /(^|\/)[0-9a-f]{32,}$/i;
 
 /**
  * Reads a key file. A symbolic link to one is followed: owner and mode are those of the file that was opened.
@@ -37,6 +38,8 @@ const MOST_KEYS = 3;
  * @throws {OverlaneError} as {@link Keyring.fromFile}.
  */
 export function readKeyFile(path: string): KeyFile {
+  // Said before anything shows the path.
+  if (LIKE_A_KEY.test(path)) throw optionError('the path of a key file is wanted, and what was given looks like a key');
   const text = Buffer.allocUnsafeSlow(MOST_BYTES + 1);
   try {
     // Without waiting, should it be a pipe.
@@ -219,7 +222,7 @@ const DAY = 86_400_000;
 export function writeKeyFile(path: string, options: KeyFileOptions = {}): void {
   checkOptions(schema, options, 'writeKeyFile');
   const { profile = 'strong', id = 1, keyBits = 128 } = options;
-  const secret = randomFillSync(Buffer.allocUnsafeSlow(secretBytes(profile, keyBits)));
+  const secret = randomFillSync(secretRoom(secretBytes(profile, keyBits)));
   const digits = secretHex(secret);
   const text = Buffer.allocUnsafeSlow(512).fill(0);
   try {

@@ -13,9 +13,14 @@ export function secretBytes(profile: Profile, keyBits: KeyBits): number {
   return profile === 'strong' ? 32 : keyBits / 8;
 }
 
+/** Room outside of V8's heap: up to 64 bytes of a plain Buffer are in it, where copies stay behind that nobody can wipe. */
+export function secretRoom(bytes: number): Buffer {
+  return Buffer.from(new ArrayBuffer(bytes));
+}
+
 /** A copy that is the caller's to wipe. */
 export function copySecret(secret: Uint8Array): Buffer {
-  const own = Buffer.allocUnsafeSlow(secret.length);
+  const own = secretRoom(secret.length);
   own.set(secret);
   return own;
 }
@@ -34,7 +39,7 @@ function nibble(code: number): number {
 /** Bytes of hex digits in ASCII, without a string in between, which could not be wiped; null when they are not hex. */
 export function hexSecret(digits: Uint8Array): Buffer | null {
   if (digits.length % 2 !== 0) return null;
-  const secret = Buffer.allocUnsafeSlow(digits.length / 2);
+  const secret = secretRoom(digits.length / 2);
   for (let i = 0; i < secret.length; i++) {
     const [high, low] = [nibble(digits[2 * i]!), nibble(digits[2 * i + 1]!)];
     if (high < 0 || low < 0) {
@@ -48,7 +53,7 @@ export function hexSecret(digits: Uint8Array): Buffer | null {
 
 /** Hex digits in ASCII; the caller's to wipe. */
 export function secretHex(secret: Uint8Array): Buffer {
-  const digits = Buffer.allocUnsafeSlow(2 * secret.length);
+  const digits = secretRoom(2 * secret.length);
   const ascii = (value: number) => value + (value < 10 ? 0x30 : 0x61 - 10);
   secret.forEach((byte, i) => {
     digits[2 * i] = ascii(byte >> 4);
