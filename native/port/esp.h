@@ -68,9 +68,8 @@ class EspPort final : public SocketPort {
 // packet.
 bool strip_ipv4(Packet& packet, Datagram& datagram);
 
-// Makes a port for each of `workers`: worker i receives the SPIs that are i modulo their number. `mtu`: of the outer IP
-// packet. After a failure nothing is left.
-// Codes: ERR_OVERLANE_MISSING (namespace, local address), _PERMISSION (CAP_NET_RAW), _SYSTEM.
+// Makes a port for each of `workers`: each peer is received by one of them. `mtu`: of the outer IP packet. After a
+// failure nothing is left. Codes: ERR_OVERLANE_MISSING (namespace, local address), _PERMISSION (CAP_NET_RAW), _SYSTEM.
 NetResult open_esp(const EspPort::Options& options, uint32_t workers, std::vector<std::unique_ptr<Port>>& ports,
                    uint32_t& mtu);
 

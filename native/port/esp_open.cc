@@ -21,12 +21,10 @@ struct Opening {
   bool v4() const { return options.local.is_v4(); }
 };
 
-// Every raw socket gets a copy of every packet. IPv4 filters see the IP header, those of IPv6 begin at the SPI.
-bool take_own_spis(int fd, const Opening& opening, uint32_t worker) {
-  const auto load_spi = static_cast<uint16_t>(BPF_LD | BPF_W | (opening.v4() ? BPF_IND : BPF_ABS));
+// Every raw socket gets a copy of every packet: a peer's are for one of them, so that they keep their order.
+bool take_own_peers(int fd, const Opening& opening, uint32_t worker) {
   sock_filter own[] = {
-      {BPF_LDX | BPF_B | BPF_MSH, 0, 0, 0},  // the length of an IPv4 header, for BPF_IND
-      {load_spi, 0, 0, 0},
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, source_in_filter(opening.v4())},
       {BPF_ALU | BPF_MOD | BPF_K, 0, 0, opening.workers},
       {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, worker},
       {BPF_RET | BPF_K, 0, 0, UINT32_MAX},
@@ -41,7 +39,7 @@ NetResult open_socket(const Opening& opening, uint32_t worker, EspSocket& made) 
   made.fd = socket(opening.v4() ? AF_INET : AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, ip_protocol::kEsp);
   const int fd = made.fd;
   if (fd < 0) return net_error(errno, "open a raw socket for ESP (IP protocol 50)", "CAP_NET_RAW");
-  if (opening.workers > 1 && !take_own_spis(fd, opening, worker)) {
+  if (opening.workers > 1 && !take_own_peers(fd, opening, worker)) {
     NetResult result = net_error(errno, "have the kernel sort ESP packets by worker (SO_ATTACH_FILTER)");
     result.message += "; use one worker";
     return result;

@@ -55,8 +55,7 @@ NetResult bind_error(int error, const Opening& opening) {
 // The sockets that share the port have one program, and are numbered as they were bound. The source address is what a
 // forger cannot choose, as keys are derived from it: ports he can, and SPIs that the kernel puts into one train.
 NetResult steer_by_source(int fd, const Opening& opening) {
-  const auto last_word = static_cast<uint32_t>(SKF_NET_OFF + (opening.v4() ? 12 : 20));  // of the source address
-  sock_filter by_source[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, last_word},
+  sock_filter by_source[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, source_in_filter(opening.v4())},
                              {BPF_ALU | BPF_MOD | BPF_K, 0, 0, opening.workers},
                              {BPF_RET | BPF_A, 0, 0, 0}};
   const sock_fprog program{3, by_source};

@@ -1,5 +1,6 @@
 #include "port/udp_setup.h"
 
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -36,6 +37,10 @@ bool set_sending(int fd, bool v4, uint8_t ttl) {
   }
   return set_option(fd, SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO) && set_option(fd, SOL_IPV6, IPV6_RECVERR, kOn) &&
          set_option(fd, SOL_IPV6, IPV6_UNICAST_HOPS, ttl);
+}
+
+uint32_t source_in_filter(bool v4) {
+  return static_cast<uint32_t>(SKF_NET_OFF + (v4 ? 12 : 20));
 }
 
 void discard_received(int fd) {

@@ -19,6 +19,9 @@ void set_buffer(int fd, int forced, int limited, uint32_t bytes);
 // TTL or hop limit, no fragments, and an error queue, for a socket that sends.
 bool set_sending(int fd, bool v4, uint8_t ttl);
 
+// Where a classic BPF program finds the last word of the source address.
+uint32_t source_in_filter(bool v4);
+
 // Throws away what came before a socket was as it should be.
 void discard_received(int fd);
 

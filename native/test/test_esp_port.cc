@@ -1,4 +1,5 @@
 // The esp port against the kernel: what is sent arrives, as it was and in order, and how it looks on the wire.
+#include "net/link_message.h"
 #include "test/udp_lab.h"
 #include "wire/ipv4.h"
 
@@ -176,25 +177,32 @@ TEST("esp port: an IPv4 header that is not whole is refused") {
   CHECK(strip(with(3, 0xff)).empty());  // is longer than what came
 }
 
-TEST("esp port: each SPI is received by its worker and by no other") {
+TEST("esp port: each peer is received by its worker and by no other") {
   if (!have_root("esp port: workers")) return;
   Wire wire;
+  for (uint8_t other : {3, 4, 5}) {
+    CHECK_EQ(wire.a.ip("address add " + to_text(address(false, other)) + "/24 dev u0"), 0);
+    CHECK_EQ(wire.a.ip("address add " + to_text(address(true, other)) + "/64 dev u0 nodad"), 0);
+  }
   for (bool ipv6 : {false, true}) {
     for (uint32_t workers : {2u, 3u}) {
-      End a(esp_options_for(wire.a, ipv6, 1));
       End b(esp_options_for(wire.b, ipv6, 2), workers);
       std::vector<std::vector<Bytes>> sent(workers);
-      for (uint32_t i = 0; i < 60; ++i) {
-        const uint32_t spi = 0x9e3779b9 * (i + 1);
-        sent[spi % workers].push_back(esp_packet(spi, 60 + i));
-        a.send({a.sealed(b.local, sent[spi % workers].back())});
+      for (uint8_t peer : {1, 3, 4, 5}) {
+        End a(esp_options_for(wire.a, ipv6, peer));
+        uint8_t bytes[16];
+        auto& into = sent[load_be32(bytes + a.local.write(bytes) - 4) % workers];
+        for (uint32_t i = 0; i < 20; ++i) {
+          into.push_back(esp_packet(0x9e3779b9 * (i + peer), 60 + i));
+          a.send({a.sealed(b.local, into.back())});
+        }
+        a.check();
       }
       for (uint32_t worker = 0; worker < workers; ++worker) {
-        CHECK(sent[worker].size() > 5);
         CHECK(datagrams_of(b.receive(sent[worker].size(), 64, worker)) == sent[worker]);
       }
+      CHECK(!sent[0].empty() && !sent[1].empty());
       CHECK_EQ(b.count(Counter::rx_kernel_dropped), 0u);  // what the others got
-      a.check();
       b.check();
     }
   }

@@ -129,8 +129,7 @@ TEST("esp port: a peer that does not listen stops neither sending nor receiving"
     a.send({a.sealed(peer, esp_train(1, 4, 900), 900)});
     CHECK(datagrams_of(b.receive(4)).size() == 4);
     b.send({b.sealed(a.local, esp_packet(2, 400)), b.sealed(a.local, esp_packet(3, 400))});
-    CHECK_EQ(a.receive(1, 64, 0).size(), 1u);
-    CHECK_EQ(a.receive(1, 64, 1).size(), 1u);
+    CHECK_EQ(a.receive(2, 64, 0).size(), 2u);
     for (auto& port : a.ports) CHECK_EQ(port->error(), "");
     CHECK_EQ(a.told().size(), 0u);
     a.check();

@@ -207,7 +207,7 @@ export class Keyring extends EventEmitter<KeyringEvents> {
       const known = this.keys.map((one) => one.id).join(', ');
       throw new OverlaneError(
         'ERR_OVERLANE_MISSING',
-        `keyring '${this.name}' has no key ${id} to retire; it has ${known}`,
+        `keyring '${this.name}' has no key ${typeof id === 'number' ? id : 'of that id'} to retire; it has ${known}`,
       );
     }
     this.#changed(key);

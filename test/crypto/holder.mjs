@@ -31,7 +31,6 @@ const verbs = {
   retire: (id) => ring.retire(Number(id)),
   epoch: () => ring.keys[0]?.epoch,
   close: () => ring.close(),
-  collect: () => globalThis.gc(),
   'close bridge': () => bridge.close(),
 };
 

@@ -55,9 +55,7 @@ async function underLoad(
   console.log(`${setting.profile}: ${turns} turns in ${seconds} s, ${packets.length} packets`, there, back, bytes);
   for (const { sent, ...arrived } of [there, back]) {
     expect(sent).toBeGreaterThan(seconds * 1000);
-    expect(arrived).toMatchObject({ received: sent, duplicates: 0, bad: 0 });
-    // A new SPI may be another worker's, which can be faster.
-    expect(arrived.reordered).toBeLessThan(sent / 1000);
+    expect(arrived).toMatchObject({ received: sent, duplicates: 0, bad: 0, reordered: 0 });
   }
   expect(bytes).toBeGreaterThan(seconds * 2 ** 20);
   await nothingRefused(one, two);
