@@ -22,21 +22,22 @@ struct Sealing {
       u.mtu = 65535;
       u.local = node_address(false, 1);
       u.esp = profile == EspProfile::strong ? EspCarriage::udp : EspCarriage::ip;
-      underlay = dataplane.add_underlay(u);
+      underlay = dataplane.add_underlay(u);  // not started yet, so one worker after the other
       dataplane.set_next_hop(underlay, node_address(false, 2), 0x02);
       keyring = dataplane.add_keyring({profile, 128, best_engine(), uint64_t{1} << 32});
-      add_bridge(dataplane);
+      bridge = add_bridge(dataplane, keyring);
     });
     for (uint32_t worker = 0; worker < 2; ++worker) lab.inject(worker, container, udp_frame(mac(2), mac(1), 1, 2), 64);
   }
-  void add_bridge(Dataplane& dataplane) {
+  uint16_t add_bridge(Dataplane& dataplane, uint16_t of) const {
     BridgeOptions b = Lab::plain();
     b.underlay = underlay;
     b.domains = {{kNoVlan, 4097}};
-    b.policy.keyring = keyring;
-    bridge = dataplane.add_bridge(b);
-    dataplane.attach(bridge, container, {false, true, 16});
-    dataplane.add_vtep(dataplane.domain_of(bridge, kNoVlan), node_address(false, 2), true);
+    b.policy.keyring = of;
+    const uint16_t added = dataplane.add_bridge(b);
+    dataplane.attach(added, container, {false, true, 16});
+    dataplane.add_vtep(dataplane.domain_of(added, kNoVlan), node_address(false, 2), true);
+    return added;
   }
   void set_keys(const std::vector<KeyringKey>& keys, int32_t send) {
     lab.engine.change([&](Dataplane& dataplane, uint32_t) { dataplane.set_keys(keyring, keys, send); });
@@ -83,12 +84,16 @@ TEST("esp engine: without a key nothing leaves, which is told, and bridges come 
   }));
   for (uint32_t id = 1; id < 50; ++id) {
     sealing.set_keys(keys_of(sealing.setting, {id}), 0);
-    sealing.lab.engine.change([&](Dataplane& dataplane, uint32_t) {
+    uint16_t keyring = 0, bridge = 0;
+    sealing.lab.engine.change([&](Dataplane& dataplane, uint32_t worker) {
       dataplane.remove_bridge(sealing.bridge);
       dataplane.remove_keyring(sealing.keyring);
-      sealing.keyring = dataplane.add_keyring({EspProfile::strong, 128, best_engine(), uint64_t{1} << 32});
-      sealing.add_bridge(dataplane);
+      const uint16_t ring = dataplane.add_keyring({EspProfile::strong, 128, best_engine(), uint64_t{1} << 32});
+      const uint16_t added = sealing.add_bridge(dataplane, ring);
+      if (worker == 0) keyring = ring, bridge = added;
     });
+    sealing.keyring = keyring;
+    sealing.bridge = bridge;
   }
   sealing.lab.engine.stop();
   CHECK_EQ(sealing.lab.total(Counter::sealed), sealing.lab.total(Counter::tx_packets));
