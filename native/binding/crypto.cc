@@ -1,8 +1,7 @@
 // Keyrings, and what the crypto engines of this machine are.
 #include <sys/prctl.h>
 
-#include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "binding/convert.h"
 #include "binding/dataplane.h"
@@ -29,21 +28,12 @@ AeadEngine engine_of(Napi::Env env, const std::string& name) {
   throw_error(env, "ERR_OVERLANE_MISSING", "there is no crypto engine " + name);
 }
 
-// The same key keeps its packet numbers.
-KeyringKey read_key(Napi::Env env, const Napi::Object& o, const Keyring& ring) {
+KeyringKey read_key(Napi::Env env, const Napi::Object& o) {
   auto bytes = o.Get("secret").As<Napi::Uint8Array>();
-  const uint32_t id = to_u32(o.Get("id"));
-  const auto length = static_cast<uint32_t>(bytes.ByteLength());
-  for (const KeyringKey& known : ring.keys) {
-    if (known.id == id && known.secret->length() == length &&
-        std::memcmp(known.secret->data(), bytes.Data(), length) == 0) {
-      return known;
-    }
-  }
-  auto secret = std::make_shared<const Secret>(bytes.Data(), length);
-  auto sent = sent_spis_of(*secret);
+  auto secret = std::make_shared<const Secret>(bytes.Data(), static_cast<uint32_t>(bytes.ByteLength()));
+  auto sent = sent_spis_of(*secret);  // the same secret keeps its packet numbers
   if (!sent) throw_error(env, "ERR_OVERLANE_SYSTEM", "the crypto library failed; see overlane doctor");
-  return {id, std::move(secret), std::move(sent)};
+  return {to_u32(o.Get("id")), std::move(secret), std::move(sent)};
 }
 
 Napi::Value crypto_engines(const Napi::CallbackInfo& info) {
@@ -82,11 +72,9 @@ Napi::Value DataplaneObject::add_keyring(Info info) {
 
 void DataplaneObject::set_keys(Info info) {
   const uint16_t keyring = to_u16(info[0]);
-  const Keyring& ring = plan(info).context().associations.keyring(keyring);
   auto list = info[1].As<Napi::Array>();
   std::vector<KeyringKey> keys;
-  for (uint32_t i = 0; i < list.Length(); ++i)
-    keys.push_back(read_key(info.Env(), list.Get(i).As<Napi::Object>(), ring));
+  for (uint32_t i = 0; i < list.Length(); ++i) keys.push_back(read_key(info.Env(), list.Get(i).As<Napi::Object>()));
   const int32_t send = info[2].As<Napi::Number>().Int32Value();
   change(info, [&](Dataplane& to) { to.set_keys(keyring, keys, send); });
 }

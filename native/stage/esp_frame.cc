@@ -1,11 +1,11 @@
 #include "stage/esp_frame.h"
 
-#include <cstddef>
 #include <cstring>
 
 #include "core/datagram.h"
 #include "stage/ecn.h"
 #include "stage/next_hop.h"
+#include "stage/vxlan_encap.h"
 #include "wire/checksum.h"
 #include "wire/esp.h"
 #include "wire/ethernet.h"
@@ -20,13 +20,6 @@ namespace {
 
 uint32_t ip_length(bool v4) {
   return v4 ? sizeof(Ipv4) : sizeof(Ipv6);
-}
-
-void write_ethernet(uint8_t* at, Mac destination, Mac source, uint16_t type) {
-  auto& ethernet = *reinterpret_cast<Ethernet*>(at);
-  store_mac(ethernet.destination, destination);
-  store_mac(ethernet.source, source);
-  ethernet.ether_type = type;
 }
 
 // Lengths, ECN bits and checksums of outer headers that begin at `frame`.
@@ -49,9 +42,7 @@ void finish_udp(uint8_t* at, const Underlay& underlay, const Tunnel& tunnel, uin
   // One source port an SA: whoever spreads by ports keeps its packets together.
   udp.source = static_cast<uint16_t>(vxlan::kSourcePortBase | (flow & (Association::kLanes - 1)));
   udp.length = static_cast<uint16_t>(length);
-  if (!underlay.send_checksum) return;
-  const uint16_t sum = ~checksum_fold(checksum_add(at, length, tunnel.pseudo_sum + swap32(length)));
-  store<uint16_t>(at + offsetof(Udp, checksum), sum == 0 ? 0xffff : sum);
+  if (underlay.send_checksum) fill_udp_checksum(at, length, tunnel.pseudo_sum);
 }
 
 // Whether a parsed frame is ESP for that underlay; `esp`: where in it.
@@ -87,36 +78,6 @@ Counter take_off(Packet& packet, uint32_t at) {
 }
 
 }  // namespace
-
-void prepare_esp_tunnel(Tunnel& tunnel, const Underlay& underlay, Mac next_hop) {
-  const bool v4 = tunnel.vtep.is_v4();
-  const bool udp = underlay.esp == EspCarriage::udp;
-  tunnel.outer = static_cast<uint8_t>(sizeof(Ethernet) + ip_length(v4) + (udp ? sizeof(Udp) : 0));
-  uint8_t* at = tunnel.header + sizeof tunnel.header - sizeof(Vxlan) - tunnel.outer;
-  write_ethernet(at, next_hop, underlay.mac, v4 ? ether_type::kIpv4 : ether_type::kIpv6);
-  const uint8_t protocol = udp ? ip_protocol::kUdp : ip_protocol::kEsp;
-  uint8_t* const after_ip = at + sizeof(Ethernet) + ip_length(v4);
-  if (v4) {
-    auto& ip = *reinterpret_cast<Ipv4*>(at + sizeof(Ethernet));
-    ip.version_ihl = 0x45;
-    ip.fragment = ipv4::kDontFragment;
-    ip.ttl = underlay.ttl;
-    ip.protocol = protocol;
-    underlay.local.write(ip.source);
-    tunnel.vtep.write(ip.destination);
-    tunnel.ipv4_sum = checksum_add(reinterpret_cast<uint8_t*>(&ip), sizeof(Ipv4));
-    tunnel.pseudo_sum = checksum_pseudo_ipv4(ip.source, ip.destination, ip_protocol::kUdp, 0);
-  } else {
-    auto& ip = *reinterpret_cast<Ipv6*>(at + sizeof(Ethernet));
-    ip.version_class_flow = 6u << 28;
-    ip.next_header = protocol;
-    ip.hop_limit = underlay.ttl;
-    underlay.local.write(ip.source);
-    tunnel.vtep.write(ip.destination);
-    tunnel.pseudo_sum = checksum_pseudo_ipv6(ip.source, ip.destination, ip_protocol::kUdp, 0);
-  }
-  if (udp) reinterpret_cast<Udp*>(after_ip)->destination = underlay.esp_port;
-}
 
 void keep_resolved(Burst& burst, Context& context) {
   uint32_t kept = 0;

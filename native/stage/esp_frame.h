@@ -5,9 +5,6 @@
 
 namespace overlane {
 
-// Fills the outer headers of a tunnel's template. next_hop 0: not known yet.
-void prepare_esp_tunnel(Tunnel& tunnel, const Underlay& underlay, Mac next_hop);
-
 // Leaves the packets whose tunnel has a next hop; the others wait for it.
 void keep_resolved(Burst& burst, Context& context);
 

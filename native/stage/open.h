@@ -5,6 +5,7 @@
 
 #include "core/datagram.h"
 #include "stage/context.h"
+#include "stage/runs.h"
 
 namespace overlane {
 
@@ -18,25 +19,11 @@ uint32_t open_train(Packet* train, uint16_t underlay, Packet** out, uint32_t max
 // Hands what was opened to `next`, in order and a burst at a time; `burst` is empty afterwards.
 template <typename Next>
 void open_all(Burst& burst, uint16_t underlay, Context& context, Next next) {
-  Burst opened;
-  const auto pass_on = [&] {
-    open(opened, underlay, context);
-    if (opened.count > 0) next(opened);
-    opened.count = 0;
-  };
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    Packet* packet = burst.packets[i];
-    if (OVERLANE_LIKELY(datagram_of(*packet).stride == 0)) {
-      opened.packets[opened.count++] = packet;
-      continue;
-    }
-    if (opened.count > 0) pass_on();
-    opened.count = open_train(packet, underlay, opened.packets, kMaxBurst, context);
-    if (opened.count > 0) next(opened);
-    opened.count = 0;
-  }
-  burst.count = 0;
-  if (opened.count > 0) pass_on();
+  in_runs(
+      burst, [](const Packet& packet) { return datagram_of(packet).stride == 0; },
+      [&](Burst& run) { open(run, underlay, context); },
+      [&](Packet* packet, Packet** out, uint32_t max) { return open_train(packet, underlay, out, max, context); },
+      next);
 }
 
 }  // namespace overlane

@@ -5,7 +5,7 @@
 
 #include "core/datagram.h"
 #include "offload/segment.h"
-#include "wire/checksum.h"
+#include "stage/vxlan_encap.h"
 #include "wire/esp.h"
 #include "wire/ipv4.h"
 #include "wire/udp.h"
@@ -141,17 +141,7 @@ class Sealer {
     udp.destination = underlay_.udp_port;
     udp.length = static_cast<uint16_t>(length);
     udp.checksum = 0;
-    if (OVERLANE_UNLIKELY(underlay_.send_checksum)) fill_checksum(tunnel, at, length);
-  }
-
-  void fill_checksum(const Tunnel& tunnel, uint8_t* udp, uint32_t length) const {
-    uint8_t from[16], to[16];
-    const bool v4 = underlay_.local.write(from) == 4;
-    tunnel.vtep.write(to);
-    const uint64_t pseudo = v4 ? checksum_pseudo_ipv4(from, to, ip_protocol::kUdp, length)
-                               : checksum_pseudo_ipv6(from, to, ip_protocol::kUdp, length);
-    const uint16_t sum = ~checksum_fold(checksum_add(udp, length, pseudo));
-    store<uint16_t>(udp + offsetof(Udp, checksum), sum == 0 ? 0xffff : sum);
+    if (OVERLANE_UNLIKELY(underlay_.send_checksum)) fill_udp_checksum(at, length, tunnel.pseudo_sum);
   }
 
   static constexpr uint32_t kNothing = kNoAssociation - 1;

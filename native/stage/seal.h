@@ -3,6 +3,7 @@
 #pragma once
 
 #include "stage/context.h"
+#include "stage/runs.h"
 
 namespace overlane {
 
@@ -17,25 +18,11 @@ uint32_t seal_super_frame(Packet* packet, const Underlay& underlay, Packet** out
 // Hands what is sealed to `next`, in order and a burst at a time; `burst` is empty afterwards.
 template <typename Next>
 void seal_all(Burst& burst, const Underlay& underlay, Context& context, Next next) {
-  Burst sealed;
-  const auto pass_on = [&] {
-    seal(sealed, underlay, context);
-    if (sealed.count > 0) next(sealed);
-    sealed.count = 0;
-  };
-  for (uint32_t i = 0; i < burst.count; ++i) {
-    Packet* packet = burst.packets[i];
-    if (OVERLANE_LIKELY(packet->segment == 0)) {
-      sealed.packets[sealed.count++] = packet;
-      continue;
-    }
-    if (sealed.count > 0) pass_on();
-    sealed.count = seal_super_frame(packet, underlay, sealed.packets, kMaxBurst, context);
-    if (sealed.count > 0) next(sealed);
-    sealed.count = 0;
-  }
-  burst.count = 0;
-  if (sealed.count > 0) pass_on();
+  in_runs(
+      burst, [](const Packet& packet) { return packet.segment == 0; },
+      [&](Burst& run) { seal(run, underlay, context); },
+      [&](Packet* packet, Packet** out, uint32_t max) { return seal_super_frame(packet, underlay, out, max, context); },
+      next);
 }
 
 }  // namespace overlane

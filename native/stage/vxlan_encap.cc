@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "stage/ecn.h"
-#include "stage/esp_frame.h"
 #include "stage/flow.h"
 #include "stage/next_hop.h"
 #include "stage/vlan_tag.h"
@@ -39,12 +38,6 @@ constexpr uint32_t kTunnelHeader = sizeof(Udp) + sizeof(Vxlan);
 
 OVERLANE_INLINE uint16_t source_port(uint32_t flow) {
   return vxlan::kSourcePortBase | (flow & vxlan::kSourcePortMask);
-}
-
-// The UDP checksum over what follows the IP header; 0 stands for none, so a sum of 0 is sent as 0xffff.
-OVERLANE_NOINLINE void fill_udp_checksum(uint8_t* udp, uint32_t length, uint64_t pseudo_sum) {
-  uint16_t checksum = ~checksum_fold(checksum_add(udp, length, pseudo_sum + swap32(length)));
-  store<uint16_t>(udp + offsetof(Udp, checksum), checksum == 0 ? 0xffff : checksum);
 }
 
 OVERLANE_INLINE void push_ipv4(Packet& packet, const Tunnel& tunnel, bool checksum) {
@@ -86,10 +79,23 @@ void write_ethernet(Ethernet& ethernet, Mac destination, Mac source, uint16_t ty
   ethernet.ether_type = type;
 }
 
-void write_tunnel(Udp& udp, Vxlan& vxlan, uint16_t port, uint32_t vni) {
-  udp.destination = port;
-  vxlan.flags = vxlan::kValidVni;
-  vxlan.vni = vni;
+// The outer IP header, without lengths and checksum; `sum` becomes that of its words.
+void write_ipv4(Ipv4& ip, const Underlay& underlay, const IpAddress& vtep, uint8_t protocol, uint64_t& sum) {
+  ip.version_ihl = 0x45;
+  ip.fragment = ipv4::kDontFragment;  // VTEPs do not fragment (RFC 7348, section 4.3); atomic, so no ID (RFC 6864)
+  ip.ttl = underlay.ttl;
+  ip.protocol = protocol;
+  underlay.local.write(ip.source);
+  vtep.write(ip.destination);
+  sum = checksum_add(reinterpret_cast<uint8_t*>(&ip), sizeof(Ipv4));
+}
+
+void write_ipv6(Ipv6& ip, const Underlay& underlay, const IpAddress& vtep, uint8_t protocol) {
+  ip.version_class_flow = 6u << 28;
+  ip.next_header = protocol;
+  ip.hop_limit = underlay.ttl;
+  underlay.local.write(ip.source);
+  vtep.write(ip.destination);
 }
 
 }  // namespace
@@ -98,44 +104,39 @@ void prepare_tunnel(Tunnel& tunnel, const Domain& domain, const Underlay& underl
   std::memset(tunnel.header, 0, sizeof tunnel.header);
   tunnel.resolved = next_hop != 0;
   tunnel.untag = domain.vlan != kNoVlan;
-  uint8_t* end = tunnel.header + sizeof tunnel.header;
-  const auto vni = static_cast<uint32_t>(domain.vni);
-  if (underlay.esp != EspCarriage::none) {
-    auto& vxlan = *reinterpret_cast<Vxlan*>(end - sizeof(Vxlan));
-    vxlan.flags = vxlan::kValidVni;
-    vxlan.vni = vni;
-    return prepare_esp_tunnel(tunnel, underlay, next_hop);
-  }
-  tunnel.outer = tunnel.vtep.is_v4() ? sizeof(OuterV4) - sizeof(Vxlan) : sizeof(OuterV6) - sizeof(Vxlan);
-  if (tunnel.vtep.is_v4()) {
-    auto& outer = *reinterpret_cast<OuterV4*>(end - sizeof(OuterV4));
-    write_ethernet(outer.ethernet, next_hop, underlay.mac, ether_type::kIpv4);
-    outer.ip.version_ihl = 0x45;
-    outer.ip.fragment =
-        ipv4::kDontFragment;  // VTEPs do not fragment (RFC 7348, section 4.3); atomic, so no ID (RFC 6864)
-    outer.ip.ttl = underlay.ttl;
-    outer.ip.protocol = ip_protocol::kUdp;
-    underlay.local.write(outer.ip.source);
-    tunnel.vtep.write(outer.ip.destination);
-    write_tunnel(outer.udp, outer.vxlan, underlay.udp_port, vni);
-    tunnel.ipv4_sum = checksum_add(reinterpret_cast<uint8_t*>(&outer.ip), sizeof(Ipv4));
-    tunnel.pseudo_sum = checksum_pseudo_ipv4(outer.ip.source, outer.ip.destination, ip_protocol::kUdp, 0);
+  const bool v4 = tunnel.vtep.is_v4();
+  const bool udp = underlay.esp != EspCarriage::ip;
+  const uint8_t protocol = udp ? ip_protocol::kUdp : ip_protocol::kEsp;
+  const size_t ip_length = v4 ? sizeof(Ipv4) : sizeof(Ipv6);
+  tunnel.outer = static_cast<uint8_t>(sizeof(Ethernet) + ip_length + (udp ? sizeof(Udp) : 0));
+  auto& vxlan = *reinterpret_cast<Vxlan*>(tunnel.header + sizeof tunnel.header - sizeof(Vxlan));
+  vxlan.flags = vxlan::kValidVni;
+  vxlan.vni = static_cast<uint32_t>(domain.vni);
+  uint8_t* at = reinterpret_cast<uint8_t*>(&vxlan) - tunnel.outer;
+  write_ethernet(*reinterpret_cast<Ethernet*>(at), next_hop, underlay.mac, v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+  at += sizeof(Ethernet);
+  if (v4) {
+    auto& ip = *reinterpret_cast<Ipv4*>(at);
+    write_ipv4(ip, underlay, tunnel.vtep, protocol, tunnel.ipv4_sum);
+    tunnel.pseudo_sum = checksum_pseudo_ipv4(ip.source, ip.destination, ip_protocol::kUdp, 0);
   } else {
-    auto& outer = *reinterpret_cast<OuterV6*>(end - sizeof(OuterV6));
-    write_ethernet(outer.ethernet, next_hop, underlay.mac, ether_type::kIpv6);
-    outer.ip.version_class_flow = 6u << 28;
-    outer.ip.next_header = ip_protocol::kUdp;
-    outer.ip.hop_limit = underlay.ttl;
-    underlay.local.write(outer.ip.source);
-    tunnel.vtep.write(outer.ip.destination);
-    write_tunnel(outer.udp, outer.vxlan, underlay.udp_port, vni);
-    tunnel.pseudo_sum = checksum_pseudo_ipv6(outer.ip.source, outer.ip.destination, ip_protocol::kUdp, 0);
+    auto& ip = *reinterpret_cast<Ipv6*>(at);
+    write_ipv6(ip, underlay, tunnel.vtep, protocol);
+    tunnel.pseudo_sum = checksum_pseudo_ipv6(ip.source, ip.destination, ip_protocol::kUdp, 0);
   }
+  if (!udp) return;
+  reinterpret_cast<Udp*>(at + ip_length)->destination =
+      underlay.esp == EspCarriage::udp ? underlay.esp_port : underlay.udp_port;
 }
 
 void point_tunnel(Tunnel& tunnel, Mac next_hop) {
   tunnel.resolved = next_hop != 0;
   store_mac(tunnel.header + sizeof tunnel.header - sizeof(Vxlan) - tunnel.outer, next_hop);
+}
+
+void fill_udp_checksum(uint8_t* udp, uint32_t length, uint64_t pseudo_sum) {
+  const uint16_t checksum = ~checksum_fold(checksum_add(udp, length, pseudo_sum + swap32(length)));
+  store<uint16_t>(udp + offsetof(Udp, checksum), checksum == 0 ? 0xffff : checksum);
 }
 
 void vxlan_encap(Burst& burst, const Underlay& underlay, Context& context) {
