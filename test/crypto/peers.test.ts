@@ -12,6 +12,7 @@ import { sealEsp } from '../../src/wire/esp-open.js';
 import { toHex } from '../../src/wire/field.js';
 import { host, SITES } from '../dataplane/hosts.js';
 import { drained, drops, lab, total } from '../dataplane/lab.js';
+import { hasScapy, NEEDS_SCAPY, scapy } from '../peers/scapy.js';
 import { hasTool, NEEDS_TSHARK, tshark } from '../peers.js';
 import { type Ends, espFrame, ethernetIp, innerFrame, vxlanDatagram } from '../wire/esp-frames.js';
 import { ESP_VECTORS, type EspVector } from '../wire/esp-vectors.js';
@@ -19,14 +20,7 @@ import { readFrames, writeFrames } from '../wire/pcap.js';
 import { espOf, ivOf, nameOf, node, opened, ringOf, saOf, secretOf, spiOf, TAG, VNI, WAYS, type Way } from './nodes.js';
 
 const run = promisify(execFile);
-const PYTHON = '/usr/bin/python3';
-const SCRIPT = fileURLToPath(new URL('../peers/scapy_esp.py', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const hasScapy = await run(PYTHON, ['-c', 'import scapy.layers.ipsec, cryptography']).then(
-  () => true,
-  () => false,
-);
-const NEEDS_SCAPY = '(needs scapy: apt-get install python3-scapy)';
 const folder = mkdtempSync(join(tmpdir(), 'overlane-crypto-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const at = (name: string) => join(folder, name);
@@ -38,14 +32,6 @@ const HEXES = FRAMES.map(toHex);
 /** From node 0 to node 1. */
 const endsOf = ({ version }: Way): Ends => ({ source: SITES[version][0], destination: SITES[version][1] });
 const fileOf = (way: Way) => at(nameOf(way).replaceAll(/\W+/g, '-'));
-
-async function scapy(...args: string[]): Promise<Record<string, unknown>[]> {
-  const { stdout } = await run(PYTHON, [SCRIPT, ...args], { maxBuffer: 1 << 28 });
-  return stdout
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-}
 
 function keysFile(name: string, entries: readonly object[]): string {
   writeFileSync(`${name}.json`, JSON.stringify(entries));

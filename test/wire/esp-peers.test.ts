@@ -1,28 +1,18 @@
 /** ESP against others who speak it: scapy opens what we seal and we open what it seals; tshark with the key reads both. */
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parseIp } from '../../src/address.js';
 import { ESP_UDP_PORT } from '../../src/wire/esp.js';
 import { type EspSa, openEsp, sealEsp } from '../../src/wire/esp-open.js';
 import { toHex } from '../../src/wire/field.js';
+import { hasScapy, NEEDS_SCAPY, scapy } from '../peers/scapy.js';
 import { hasTool, NEEDS_TSHARK, tshark } from '../peers.js';
 import { type Ends, espFrame, ethernetIp, innerFrame, vxlanDatagram } from './esp-frames.js';
 import { ESP_VECTORS } from './esp-vectors.js';
 import { readFrames, writeFrames } from './pcap.js';
 
-const run = promisify(execFile);
-const PYTHON = '/usr/bin/python3';
-const SCRIPT = fileURLToPath(new URL('../peers/scapy_esp.py', import.meta.url));
-const hasScapy = await run(PYTHON, ['-c', 'import scapy.layers.ipsec, cryptography']).then(
-  () => true,
-  () => false,
-);
-const NEEDS_SCAPY = '(needs scapy: apt-get install python3-scapy)';
 const folder = mkdtempSync(join(tmpdir(), 'overlane-esp-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -76,14 +66,6 @@ function entryOf({ sa: { spi, key, salt, icvLength, esn }, ends, sourcePort, seq
   const udp = sourcePort === undefined ? {} : { udp: [sourcePort, ESP_UDP_PORT] };
   const numbers = { sequence: sequence.toString(), iv: ivStart.toString() };
   return { ...ends, spi, key: toHex(key), salt: toHex(salt), icv: icvLength, esn, ...udp, ...numbers };
-}
-
-async function scapy(...args: string[]): Promise<Record<string, unknown>[]> {
-  const { stdout } = await run(PYTHON, [SCRIPT, ...args], { maxBuffer: 1 << 28 });
-  return stdout
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
 }
 
 /** The ESP packet of a frame that has the carrier of `way`. */
