@@ -116,6 +116,17 @@ export function parseCidr(text: string): Cidr {
   return { address, prefix: Number(digits) };
 }
 
+/** Whether an address is in a subnet, both as text; never across IP versions. */
+export function inSubnet(ip: string, subnet: string): boolean {
+  const bytes = parseIp(ip);
+  const { address, prefix } = parseCidr(subnet);
+  if (bytes.length !== address.length) return false;
+  return bytes.every((byte, i) => {
+    const bits = Math.min(8, Math.max(0, prefix - 8 * i));
+    return ((byte ^ address[i]!) & (0xff00 >> bits) & 0xff) === 0;
+  });
+}
+
 /**
  * The MAC address that container networks give an endpoint: `02:42` and the four IPv4 bytes.
  *

@@ -1,0 +1,164 @@
+/**
+ * Driver `bridge`: a bridge of the dataplane whose gateway is an interface of the host. Between containers nothing passes the host's
+ * kernel; to the outside its routing and its firewall (masquerading, isolation from other networks, published ports) do.
+ */
+import { shortId } from '../cnm/ids.js';
+import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
+import { containerMac, formatMac, parseIp } from '../address.js';
+import { isInterfaceName } from '../dataplane/link-options.js';
+import { OverlaneError } from '../errors.js';
+import type { Driver, DriverContext } from './driver.js';
+import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
+import { MTU_OPTION, OptionReader } from './options.js';
+
+const PREFIX = 'com.docker.network.bridge.';
+const NAME = `${PREFIX}name`;
+const ICC = `${PREFIX}enable_icc`;
+const MASQUERADE = `${PREFIX}enable_ip_masquerade`;
+const HOST_IP = `${PREFIX}host_binding_ipv4`;
+const KNOWN = [NAME, ICC, MASQUERADE, HOST_IP, MTU_OPTION];
+
+/** Bytes of the largest IP packet, unless the network says otherwise. */
+const MTU = 1500;
+
+/** What is kept with the network. */
+interface Settled {
+  /** Name of the host's interface. */
+  interface: string;
+  mtu: number;
+  icc: boolean;
+  masquerade: boolean;
+  /** Where ports are published that name no address; null: everywhere. */
+  hostIp: string | null;
+}
+
+export function bridgeDriver(context: DriverContext): Driver {
+  const { dataplane, host } = context;
+  const bridgeOf = (network: NetworkRecord) => dataplane.bridges.get(bridgeName(network));
+  return {
+    name: 'bridge',
+    scope: 'local',
+    settle: (network) => ({ settled: { ...settle(network, context) } }),
+
+    async open(network) {
+      const { interface: name, mtu, icc, masquerade } = settledOf(network);
+      const gateways = gatewaysOf(network);
+      const bridge = dataplane.addBridge({ name: bridgeName(network) });
+      try {
+        const port = dataplane.addPort({
+          type: 'tap',
+          name: gatewayPort(network),
+          interface: name,
+          addresses: gateways.map(({ cidr }) => cidr),
+          mtu,
+          mac: gatewayMac(network),
+          persistent: true,
+          alias: context.mark(network.id),
+        });
+        bridge.attach(port, { mac: gatewayMac(network) });
+        await host.addNetwork(network.id, {
+          interface: name,
+          subnets: network.pools.map(({ subnet }) => subnet),
+          masquerade: masquerade && !network.internal,
+          icc,
+          internal: network.internal,
+        });
+      } catch (error) {
+        closeBridge(network);
+        throw error;
+      }
+    },
+
+    async close(network) {
+      closeBridge(network);
+      await host.removeNetwork(network.id);
+    },
+
+    async join(network, endpoint, sandbox) {
+      const { mtu, icc, hostIp, interface: name } = settledOf(network);
+      const bridge = bridgeOf(network);
+      if (bridge === undefined) throw notOpen(network);
+      const port = openEndpointPort(context, endpoint, sandbox, { mtu });
+      try {
+        bridge.attach(port, { mac: endpoint.mac!, isolated: !icc });
+        await host.publish(endpoint, { interface: name, hostIp });
+      } catch (error) {
+        closeEndpointPort(context, endpoint);
+        throw error;
+      }
+      return { gateways: network.internal ? [] : gatewaysOf(network).map(({ ip }) => ip) };
+    },
+
+    async leave(_network, endpoint) {
+      closeEndpointPort(context, endpoint);
+      await host.unpublish(endpoint);
+    },
+
+    bridges: (network) => (bridgeOf(network) === undefined ? [] : [bridgeName(network)]),
+    port: (endpoint: EndpointRecord) => endpointPort(endpoint),
+  };
+
+  function closeBridge(network: NetworkRecord): void {
+    bridgeOf(network)?.close();
+    dataplane.ports.get(gatewayPort(network))?.close();
+  }
+}
+
+function bridgeName({ id }: NetworkRecord): string {
+  return `net-${shortId(id)}`;
+}
+
+function gatewayPort({ id }: NetworkRecord): string {
+  return `gw-${shortId(id)}`;
+}
+
+function gatewaysOf(network: NetworkRecord): { ip: string; cidr: string }[] {
+  return network.pools.flatMap(({ gateway, subnet }) =>
+    gateway === null ? [] : [{ ip: gateway, cidr: `${gateway}${subnet.slice(subnet.indexOf('/'))}` }],
+  );
+}
+
+/** The same after a restart, so that containers need not ask for it again. */
+function gatewayMac(network: NetworkRecord): string {
+  const gateway = gatewaysOf(network).find(({ ip }) => !ip.includes(':'));
+  const four = gateway === undefined ? Buffer.from(network.id.slice(0, 8), 'hex') : parseIp(gateway.ip);
+  return formatMac(containerMac(four));
+}
+
+function settledOf(network: NetworkRecord): Settled {
+  return network.settled as unknown as Settled;
+}
+
+function settle(network: NetworkRecord, context: DriverContext): Settled {
+  const options = new OptionReader('bridge', network.options, KNOWN);
+  const name = options.text(NAME) ?? `br-${shortId(network.id)}`;
+  if (!isInterfaceName(name)) {
+    throw new OverlaneError(
+      'ERR_OVERLANE_OPTION',
+      `option '${NAME}' is '${name}', which is no name of an interface; write up to 15 letters, digits and '-'`,
+    );
+  }
+  for (const other of context.networks('bridge')) {
+    if (settledOf(other).interface !== name) continue;
+    throw new OverlaneError(
+      'ERR_OVERLANE_EXISTS',
+      `interface ${name} belongs to network ${other.name}; choose another '${NAME}'`,
+    );
+  }
+  const hostIp = options.text(HOST_IP);
+  if (hostIp !== undefined) parseIp(hostIp);
+  return {
+    interface: name,
+    mtu: options.whole(MTU_OPTION, network.ipv6 ? 1280 : 68, 65521) ?? MTU,
+    icc: options.flag(ICC, true),
+    masquerade: options.flag(MASQUERADE, true),
+    hostIp: hostIp === undefined || hostIp === '0.0.0.0' ? null : hostIp,
+  };
+}
+
+function notOpen(network: NetworkRecord): OverlaneError {
+  return new OverlaneError(
+    'ERR_OVERLANE_BUSY',
+    `network ${network.name} could not be brought back after the last start; the log says why. Remove it and make it again`,
+  );
+}

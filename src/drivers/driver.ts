@@ -1,0 +1,54 @@
+/** A driver: what makes a kind of network out of ports and bridges of the dataplane. To add one, copy `null.ts` and name it in `index.ts`. */
+import type { EndpointRecord, Json, NetworkRecord, SandboxRecord, Scope } from '../cnm/records.js';
+import type { Dataplane } from '../dataplane/dataplane.js';
+import type { HostNetwork } from '../host/host-network.js';
+
+/** What drivers work with: one of each for a controller. */
+export interface DriverContext {
+  readonly dataplane: Dataplane;
+  /** The firewall, published ports and sysctls of the host's namespace. */
+  readonly host: HostNetwork;
+  /** Marks what is ours in the kernel (the alias of an interface), so that it is found again: `mark(id)`. */
+  mark(id: string): string;
+  /** Every network of a driver that exists, to keep names, VNIs and parents apart. */
+  networks(driver: string): Iterable<NetworkRecord>;
+  /** A line for the log of the controller. */
+  warn(message: string): void;
+}
+
+/** What a driver says of a network before it is made. */
+export interface Settled {
+  /** Kept with the network, and handed back in its record. */
+  settled: Record<string, Json>;
+  /** Endpoints have addresses: the network needs subnets. Default true. */
+  addressed?: boolean;
+}
+
+/** What an endpoint has brought into its sandbox. */
+export interface Joined {
+  /** Where the sandbox's default route may lead through it. */
+  gateways: string[];
+}
+
+/**
+ * Everything is asked of a driver one thing at a time. `open` and `join` are also how a network comes back after a crash: what is there
+ * already is taken over, not disturbed. What throws has changed nothing.
+ */
+export interface Driver {
+  readonly name: string;
+  readonly scope: Scope;
+  /** Checks the options of a network to be; makes nothing. Its pools are not chosen yet. */
+  settle(network: NetworkRecord): Settled;
+  /** Makes what the network is on this node. */
+  open(network: NetworkRecord): Promise<void>;
+  /** Unmakes it; nobody is on it. Goes on where something is gone already. */
+  close(network: NetworkRecord): Promise<void>;
+  /** Brings the endpoint's interface (`endpoint.interface`) into the sandbox, with its addresses. */
+  join(network: NetworkRecord, endpoint: EndpointRecord, sandbox: SandboxRecord): Promise<Joined>;
+  /** Takes it out again. Goes on where something is gone already, such as the namespace. */
+  leave(network: NetworkRecord, endpoint: EndpointRecord, sandbox: SandboxRecord): Promise<void>;
+  /** Bridges of the dataplane that carry the network on this node, for `overlane inspect`. */
+  bridges(network: NetworkRecord): string[];
+  /** Name of the dataplane's port of an endpoint that has joined; null: it has none. */
+  port(endpoint: EndpointRecord): string | null;
+}

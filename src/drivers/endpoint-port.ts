@@ -1,0 +1,49 @@
+/** The TAP of an endpoint in its sandbox, which outlives this process. */
+import { shortId } from '../cnm/ids.js';
+import type { EndpointRecord, SandboxRecord } from '../cnm/records.js';
+import type { Port } from '../dataplane/port.js';
+import { writeSysctl } from '../netns/sysctl.js';
+import type { DriverContext } from './driver.js';
+
+/** Name of the port in the dataplane. */
+export function endpointPort(endpoint: { id: string }): string {
+  return `ep-${shortId(endpoint.id)}`;
+}
+
+export interface EndpointPortOptions {
+  mtu: number;
+  /** Default that of the endpoint. */
+  mac?: string;
+}
+
+/** Makes the interface `endpoint.interface` with the endpoint's addresses, or takes over the one that is there. */
+export function openEndpointPort(
+  context: DriverContext,
+  endpoint: EndpointRecord,
+  sandbox: SandboxRecord,
+  { mtu, mac = endpoint.mac! }: EndpointPortOptions,
+): Port {
+  const addresses = endpoint.addresses.map(({ address }) => address);
+  // An interface without IPv6 addresses has no link-local one either, as Docker has it.
+  const wants6 = addresses.some((address) => address.includes(':'));
+  writeSysctl(sandbox.netns, 'net.ipv6.conf.default.disable_ipv6', wants6 ? '0' : '1');
+  return context.dataplane.addPort({
+    type: 'tap',
+    name: endpointPort(endpoint),
+    netns: sandbox.netns,
+    interface: endpoint.interface!,
+    mac,
+    addresses,
+    mtu,
+    persistent: true,
+    alias: context.mark(endpoint.id),
+  });
+}
+
+/** Takes the port from the dataplane, and its interface from the sandbox; one that is not there is fine. */
+export function closeEndpointPort(context: DriverContext, endpoint: EndpointRecord): void {
+  const port = context.dataplane.ports.get(endpointPort(endpoint));
+  if (port === undefined) return;
+  port.bridge?.detach(port);
+  port.close();
+}
