@@ -30,11 +30,11 @@ export async function makeNetwork(core: Core, options: NetworkOptions, predefine
     settled: {},
     predefined,
   };
-  const { settled, addressed = true } = driver.settle(plan);
-  const pools = addressed ? requestPools(core, plan, options.subnets ?? []) : refuseSubnets(options);
-  const network: NetworkRecord = { ...plan, settled, pools };
+  const pools = driver.addressed ? requestPools(core, plan, options.subnets ?? []) : refuseSubnets(options);
+  let network: NetworkRecord = { ...plan, pools };
   let opened = false;
   try {
+    network = { ...network, settled: driver.settle(network) };
     await driver.open(network);
     opened = true;
     core.registry.commit({ put: [{ kind: 'network', record: network }] });

@@ -38,7 +38,8 @@ export function bridgeDriver(context: DriverContext): Driver {
   return {
     name: 'bridge',
     scope: 'local',
-    settle: (network) => ({ settled: { ...settle(network, context) } }),
+    addressed: true,
+    settle: (network) => ({ ...settle(network, context) }),
 
     async open(network) {
       const { interface: name, mtu, icc, masquerade } = settledOf(network);

@@ -16,18 +16,12 @@ export interface DriverContext {
   warn(message: string): void;
 }
 
-/** What a driver says of a network before it is made. */
-export interface Settled {
-  /** Kept with the network, and handed back in its record. */
-  settled: Record<string, Json>;
-  /** Endpoints have addresses: the network needs subnets. Default true. */
-  addressed?: boolean;
-}
-
 /** What an endpoint has brought into its sandbox. */
 export interface Joined {
   /** Where the sandbox's default route may lead through it. */
   gateways: string[];
+  /** The network leads nowhere by itself; the sandbox gets a place on the gateway network for that. Default false. */
+  needsGateway?: boolean;
 }
 
 /**
@@ -37,8 +31,10 @@ export interface Joined {
 export interface Driver {
   readonly name: string;
   readonly scope: Scope;
-  /** Checks the options of a network to be; makes nothing. Its pools are not chosen yet. */
-  settle(network: NetworkRecord): Settled;
+  /** Whether endpoints have interfaces and addresses, so that a network needs subnets. */
+  readonly addressed: boolean;
+  /** Checks the options of a network to be; makes nothing. What it returns is kept as `network.settled`. */
+  settle(network: NetworkRecord): Record<string, Json>;
   /** Makes what the network is on this node. */
   open(network: NetworkRecord): Promise<void>;
   /** Unmakes it; nobody is on it. Goes on where something is gone already. */

@@ -14,6 +14,8 @@ export interface EndpointPortOptions {
   mtu: number;
   /** Default that of the endpoint. */
   mac?: string;
+  /** Beside the default route, which is the controller's affair. */
+  routes?: { to: string; via: string }[];
 }
 
 /** Makes the interface `endpoint.interface` with the endpoint's addresses, or takes over the one that is there. */
@@ -21,7 +23,7 @@ export function openEndpointPort(
   context: DriverContext,
   endpoint: EndpointRecord,
   sandbox: SandboxRecord,
-  { mtu, mac = endpoint.mac! }: EndpointPortOptions,
+  { mtu, mac = endpoint.mac!, routes = [] }: EndpointPortOptions,
 ): Port {
   const addresses = endpoint.addresses.map(({ address }) => address);
   // An interface without IPv6 addresses has no link-local one either, as Docker has it.
@@ -34,6 +36,7 @@ export function openEndpointPort(
     interface: endpoint.interface!,
     mac,
     addresses,
+    routes,
     mtu,
     persistent: true,
     alias: context.mark(endpoint.id),

@@ -5,7 +5,8 @@ export function hostDriver(): Driver {
   return {
     name: 'host',
     scope: 'local',
-    settle: () => ({ settled: {}, addressed: false }),
+    addressed: false,
+    settle: () => ({}),
     open: async () => {},
     close: async () => {},
     // The controller lets only sandboxes of the host's namespace onto it.

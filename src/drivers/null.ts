@@ -5,7 +5,8 @@ export function nullDriver(): Driver {
   return {
     name: 'null',
     scope: 'local',
-    settle: () => ({ settled: {}, addressed: false }),
+    addressed: false,
+    settle: () => ({}),
     open: async () => {},
     close: async () => {},
     join: async () => ({ gateways: [] }),
