@@ -34,8 +34,8 @@ export interface Core {
 
 /** The default routes that a sandbox has, `interface via gateway`; undefined: none. */
 export interface DefaultRoute {
-  4?: { link: string; via: string };
-  6?: { link: string; via: string };
+  4?: { link: string; via: string | null };
+  6?: { link: string; via: string | null };
 }
 
 export function refuseClosed(core: Core): void {

@@ -1,6 +1,5 @@
 /** One overlay network on one node: bridges over the underlay, the router between them, and the peers on other nodes. */
-import { formatIp, inSubnet } from '../address.js';
-import { bare } from '../cnm/attach.js';
+import { formatIp, inSameSubnet, inSubnet, withoutPrefix } from '../address.js';
 import type { Pool } from '../cnm/ipam/ipam.js';
 import type { EndpointRecord } from '../cnm/records.js';
 import { hostIp, type IpAddress } from '../dataplane/addresses.js';
@@ -116,17 +115,18 @@ export class OverlayNode {
     const { bridge } = this.segmentOf(endpoint);
     const mac = endpoint.mac!;
     bridge.attach(port, { mac });
-    for (const { address } of endpoint.addresses) bridge.addNeighbor({ ip: bare(address), mac });
+    for (const { address } of endpoint.addresses) bridge.addNeighbor({ ip: withoutPrefix(address), mac });
     this.#local.add(endpoint.id);
-    for (const { address } of endpoint.addresses) this.#watch.announce({ ip: bare(address), mac, vtep: this.#vtep });
+    for (const { address } of endpoint.addresses)
+      this.#watch.announce({ ip: withoutPrefix(address), mac, vtep: this.#vtep });
   }
 
   remove(endpoint: EndpointRecord): void {
     if (!this.#local.delete(endpoint.id)) return;
     const { bridge } = this.segmentOf(endpoint);
     for (const { address } of endpoint.addresses) {
-      this.#watch.withdraw(bare(address));
-      bridge.removeNeighbor(bare(address));
+      this.#watch.withdraw(withoutPrefix(address));
+      bridge.removeNeighbor(withoutPrefix(address));
     }
   }
 
@@ -198,7 +198,5 @@ function same(a: Peer | undefined, b: Peer | undefined): boolean {
 }
 
 function gatewaysOf({ pools }: { pools: Pool[] }): string[] {
-  return pools.flatMap(({ gateway, subnet }) =>
-    gateway === null ? [] : [`${gateway}${subnet.slice(subnet.indexOf('/'))}`],
-  );
+  return pools.flatMap(({ gateway, subnet }) => (gateway === null ? [] : [inSameSubnet(gateway, subnet)]));
 }

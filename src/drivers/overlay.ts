@@ -122,6 +122,6 @@ function settle(network: NetworkRecord, context: DriverContext, settings: Overla
 function notConfigured(): OverlaneError {
   return new OverlaneError(
     'ERR_OVERLANE_UNSUPPORTED',
-    "this node has no VTEP, so it can hold no overlay network; start overlaned with --vtep ADDRESS, an address of this host that the other nodes reach",
+    'this node has no VTEP, so it can hold no overlay network; start overlaned with --vtep ADDRESS, an address of this host that the other nodes reach',
   );
 }
