@@ -10,15 +10,8 @@ export interface DriverSettings {
   more?: ((context: DriverContext) => Driver)[];
 }
 
-export function makeDrivers(
-  context: DriverContext,
-  { more = [] }: DriverSettings,
-): ReadonlyMap<string, Driver> {
-  const own = [
-    bridgeDriver(context),
-    hostDriver(),
-    nullDriver(),
-  ];
+export function makeDrivers(context: DriverContext, { more = [] }: DriverSettings): ReadonlyMap<string, Driver> {
+  const own = [bridgeDriver(context), hostDriver(), nullDriver()];
   const drivers = [...own, ...more.map((make) => make(context))];
   return new Map(drivers.map((driver) => [driver.name, driver]));
 }
