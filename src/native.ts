@@ -82,7 +82,7 @@ export interface NativeDataplane {
   run(nowNs: bigint, maxPackets: number): number;
   /** The clock after the last run, nanoseconds. */
   now(): bigint;
-  /** Row of port p starts at p * counterNames.length. Rows of removed ports keep their last values. */
+  /** Row of port p starts at p * counterNames.length. The last row is what removed ports counted; the index of one is used again. */
   counters(): BigUint64Array;
   /** What happened since the last call; bounded, the surplus is counted in `miss_lost` and `event_lost`. */
   events(): NativeEvent[];

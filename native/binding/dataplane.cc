@@ -86,14 +86,14 @@ uint16_t DataplaneObject::add_port(Info info, std::unique_ptr<Port> port, uint32
 
 // Before something is made that would stay.
 void DataplaneObject::check_room(Info info) {
-  if (memory_ports_.size() < Dataplane::kMaxPorts) return;
-  throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports in its life");
+  if (engine(info).has_room()) return;
+  throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports: remove some first");
 }
 
 uint16_t DataplaneObject::add_port(Info info, std::vector<std::unique_ptr<Port>> ports, uint32_t mtu) {
   check_room(info);
   const uint16_t index = engine(info).add_port(std::move(ports), mtu);
-  memory_ports_.push_back(nullptr);
+  if (memory_ports_.size() <= index) memory_ports_.resize(index + 1u);
   return index;
 }
 

@@ -77,9 +77,10 @@ Napi::Value DataplaneObject::counters(Info info) {
   for (uint32_t worker = 0; worker < engine(info).worker_count(); ++worker) {
     engine(info).ask(worker, [&](Dataplane& dataplane) {
       const std::vector<CounterRow>& rows = dataplane.context().counters.rows();
-      sum.resize(rows.size());
-      for (size_t i = 0; i < rows.size(); ++i) {
-        for (size_t k = 0; k < kCounterCount; ++k) sum[i].values[k] += rows[i].values[k];
+      sum.resize(rows.size() + 1);
+      for (size_t i = 0; i < sum.size(); ++i) {
+        const CounterRow& row = i < rows.size() ? rows[i] : dataplane.context().counters.retired();
+        for (size_t k = 0; k < kCounterCount; ++k) sum[i].values[k] += row.values[k];
       }
     });
   }

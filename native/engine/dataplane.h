@@ -69,8 +69,10 @@ class Dataplane {
 
   explicit Dataplane(const DataplaneOptions& options);
 
-  uint16_t add_port(std::unique_ptr<Port> port, uint32_t mtu);
-  void remove_port(uint16_t port);
+  // at: the index of a port that was removed; kMaxPorts: a new one.
+  uint16_t add_port(std::unique_ptr<Port> port, uint32_t mtu, uint16_t at = kMaxPorts);
+  // Gives it back, with nothing buffered. It carries no underlay any more.
+  std::unique_ptr<Port> remove_port(uint16_t port);
   Port* port(uint16_t index) { return index < ports_.size() ? ports_[index].get() : nullptr; }
   uint16_t port_count() const { return static_cast<uint16_t>(ports_.size()); }
   void set_mtu(uint16_t port, uint32_t mtu);

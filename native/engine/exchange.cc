@@ -5,7 +5,7 @@ namespace overlane {
 namespace {
 
 // The configuration may have changed while the message was under way, so a place is named by what does not change:
-// the index of a port is not used again, and a tunnel goes by its VTEP.
+// the index of a port, which is used again only when nothing under way can name it, and a tunnel goes by its VTEP.
 Place place_of(const News& news, Dataplane& dataplane) {
   const Context& context = dataplane.context();
   if (news.space >= context.domains.size() || !context.domains[news.space].used) return kNowhere;
