@@ -54,7 +54,10 @@ export interface NativeDataplane {
   addBridge(options: NativeBridgeOptions): number;
   removeBridge(bridge: number): void;
   attach(bridge: number, port: number, options: NativeAttachOptions): void;
-  detach(port: number): void;
+  detach(bridge: number, port: number): void;
+  /** ipvlan: an address of the container at an attached port. */
+  addAddress(bridge: number, port: number, ip: Uint8Array): void;
+  removeAddress(bridge: number, ip: Uint8Array): void;
   /** Known VTEP of a VNI; `flood` adds it to the replication list. */
   addVtep(bridge: number, vlan: number, ip: Uint8Array, flood: boolean): void;
   removeVtep(bridge: number, vlan: number, ip: Uint8Array): void;
