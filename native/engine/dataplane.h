@@ -92,6 +92,13 @@ class Dataplane {
   void attach(uint16_t bridge, uint16_t port, const AttachOptions& options);
   void detach(uint16_t port);
 
+  // mac: of a station, the same on every node.
+  uint16_t add_router(Mac mac);
+  void remove_router(uint16_t router);
+  // A domain has one at most.
+  void add_interface(uint16_t router, uint16_t domain, std::vector<Prefix> addresses, uint32_t mtu);
+  void remove_interface(uint16_t domain);
+
   // kNoDomain when the bridge has no such VLAN (kNoVlan: the untagged domain).
   uint16_t domain_of(uint16_t bridge, uint16_t vlan) const;
   Place add_vtep(uint16_t domain, IpAddress vtep, bool flood);
@@ -133,6 +140,8 @@ class Dataplane {
   uint32_t room_for_burst() const;
   uint32_t carry_burst(uint16_t port, uint32_t wanted, Nanos until);
   void remove_tunnel(uint32_t index);
+  // What stages need not look at when no domain wants it.
+  void note_what_is_wanted();
 
   Context context_;
   uint32_t burst_;

@@ -9,6 +9,7 @@
 #include "stage/open.h"
 #include "stage/parse.h"
 #include "stage/proxy_arp.h"
+#include "stage/route.h"
 #include "stage/vlan_tag.h"
 #include "stage/vxlan_datagram.h"
 #include "stage/vxlan_decap.h"
@@ -78,9 +79,10 @@ void drop_all(Burst& burst, Counter reason, Counters& counters) {
   burst.count = 0;
 }
 
-// Frames of known domains: answered, or sent where they belong.
+// Frames of known domains: answered, routed, or sent where they belong.
 void switch_frames(Burst& burst, Context& context) {
   proxy_arp(burst, context);
+  route(burst, context);
   bridge(burst, context);
 }
 

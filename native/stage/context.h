@@ -13,6 +13,7 @@
 #include "table/fdb.h"
 #include "table/neighbor.h"
 #include "table/next_hop.h"
+#include "table/route.h"
 
 namespace overlane {
 
@@ -43,6 +44,8 @@ struct Domain {  // one broadcast domain: a bridge, or one mapped VLAN of it
   bool flood_broadcast = true;
   bool flood_multicast = true;
   bool flood_miss = true;
+  uint16_t gateway = kNoInterface;  // of a router
+  Mac gateway_mac = 0;              // its router's; 0: none
   std::vector<uint16_t> ports;
   std::vector<Place> replicate;  // tunnels that get a copy of what is flooded
 };
@@ -128,6 +131,7 @@ struct Context {
         encrypted_vnis(16, seed),
         vteps(16, seed),
         next_hops(seed),
+        routes(seed),
         associations(seed) {
     fdb->tell(&news);
   }
@@ -149,9 +153,13 @@ struct Context {
   FlatMap<VniKey, uint32_t> encrypted_vnis;  // of any underlay -> domains
   FlatMap<AddressKey, uint32_t> vteps;       // in a domain -> tunnel
   NextHops next_hops;
+  std::vector<Router> routers;
+  std::vector<RouterInterface> interfaces;
+  RouteTable routes;
   Associations associations;
   VtepCache recent_vteps;
-  bool asks_neighbors = false;  // some domain has proxy ARP or snooping
+  bool asks_neighbors = false;  // some domain has proxy ARP, snooping or a gateway
+  bool has_gateways = false;    // some domain has one
   bool maps_vlans = false;      // some domain is a mapped VLAN
   bool live = false;            // the clock is that of the world, not of captures
   Nanos now = 0;

@@ -5,6 +5,7 @@ import type { Bridge } from './bridge.js';
 import { optionError, shown } from './check.js';
 import { Keyrings } from './keyrings.js';
 import type { Port } from './port.js';
+import type { Router } from './router.js';
 import type { UdpUnderlay, Underlay } from './underlay.js';
 
 /** Who a port works for: one bridge, or any number of underlays. */
@@ -97,6 +98,7 @@ export class State {
   );
   readonly underlays: Registry<Underlay> = new Registry('underlay');
   readonly bridges = new Registry<Bridge>('bridge');
+  readonly routers = new Registry<Router>('router');
   readonly keyrings: Keyrings;
   readonly uses = new Map<Port, PortUse>();
   readonly fdbEntries: number;
