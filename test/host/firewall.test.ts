@@ -109,6 +109,10 @@ describe.skipIf(!canFilter)(`networks and published ports in the kernel ${NEEDS_
   });
 
   it('leaves an internal network to the host and its own containers', async () => {
+    // Answers would not come back anyhow: what counts is that nothing gets out.
+    outside.nft(
+      'table inet watch { chain in { type filter hook input priority 0; ip saddr 172.30.3.0/24 counter; }; }',
+    );
     expect(
       await Promise.all([
         i1.ask('tcp', OUTSIDE[4], 80),
@@ -118,6 +122,7 @@ describe.skipIf(!canFilter)(`networks and published ports in the kernel ${NEEDS_
         a1.ask('udp', 'fd30:3::2', 80),
       ]),
     ).toEqual(Array(5).fill('silence'));
+    expect(outside.nft('list', 'table', 'inet', 'watch')).toContain('packets 0 bytes 0');
     expect(await host.ask('tcp', '172.30.3.2', 80)).toBe('i1 172.30.3.1');
     expect(await i1.ask('udp', 'fd30:3::1', 90)).toBe('host fd30:3::2');
   });
