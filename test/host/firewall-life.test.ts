@@ -1,8 +1,10 @@
 /** Transactions, restarts, other programs in the way, and the end. */
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { OverlaneError } from '../../src/errors.js';
 import {
   Firewall,
   type FirewallOptions,
@@ -26,6 +28,7 @@ const published = (hostPort: number, changes: Partial<Publication> = {}): Public
 describe.skipIf(!canFilter)(`the table of the firewall ${NEEDS_NFT}`, () => {
   let netns: Netns;
   let troubles: Trouble[];
+  let folder: string;
   const open: Firewall[] = [];
 
   const nft = async (...words: string[]) =>
@@ -38,11 +41,13 @@ describe.skipIf(!canFilter)(`the table of the firewall ${NEEDS_NFT}`, () => {
 
   beforeEach(() => {
     netns = new Netns('fw');
+    folder = mkdtempSync(join(tmpdir(), 'overlane-fw-'));
     troubles = [];
   });
   afterEach(async () => {
     await Promise.all(open.splice(0).map((fw) => fw.close().catch(() => {})));
     netns.remove();
+    rmSync(folder, { recursive: true });
   });
 
   it('changes nothing when it is opened, and leaves nothing when it is closed', async () => {
@@ -168,10 +173,10 @@ describe.skipIf(!canFilter)(`the table of the firewall ${NEEDS_NFT}`, () => {
     const nowhere = { netns: '/run/netns/nowhere' };
     await expect(firewall(nowhere)).rejects.toMatchObject({ code: 'ERR_OVERLANE_OPTION' });
     await expect(firewall({ table: 'filter' })).rejects.toMatchObject({ code: 'ERR_OVERLANE_OPTION' });
-    process.seteuid!(65_534);
-    const refused = await Firewall.open({ table: TABLE }).catch((error: OverlaneError) => error);
-    process.seteuid!(0);
-    expect(refused).toMatchObject({
+    const nobody = join(folder, 'nft-of-nobody');
+    const script = '#!/bin/sh\nexec setpriv --reuid 65534 --clear-groups nft "$@"\n';
+    writeFileSync(nobody, script, { mode: 0o755 });
+    await expect(new Nft(undefined, nobody).apply('add table inet x\n', true)).rejects.toMatchObject({
       code: 'ERR_OVERLANE_PERMISSION',
       message: expect.stringContaining('CAP_NET_ADMIN'),
     });
