@@ -141,7 +141,7 @@ function prepare(db: Database.Database, file: string, flush: 'system' | 'commit'
   db.pragma('journal_mode = WAL');
   db.pragma(`synchronous = ${flush === 'commit' ? 'FULL' : 'NORMAL'}`);
   const problem = db.pragma('quick_check(1)', { simple: true });
-  if (problem !== 'ok') throw corrupt(file, String(problem));
+  if (problem !== 'ok') throw corrupt(file, String(problem).split('\n').at(-1)!);
   db.transaction(() => checkSchema(db, file)).immediate();
   return {
     load: db.prepare<[string], Row>('SELECT id, json, crc FROM record WHERE kind = ? ORDER BY id'),

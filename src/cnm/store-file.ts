@@ -1,5 +1,5 @@
 /** The file of a store: made before SQLite sees it, and what goes wrong with it in words that help. */
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { OverlaneError } from '../errors.js';
 
@@ -18,6 +18,7 @@ export function prepareFile(file: string): void {
     refuseOrphanLog(file, stat?.size ?? 0);
     if (!stat) create(file);
     else if ((stat.mode & 0o077) !== 0) chmodSync(file, 0o600);
+    accessSync(file, constants.R_OK | constants.W_OK);
   } catch (cause) {
     throw storeError(file, cause);
   }
