@@ -4,7 +4,7 @@ import { OverlaneError } from '../errors.js';
 import { suggestion } from '../suggest.js';
 import type { ControllerEvent } from './events.js';
 import type { Ipam } from './ipam/ipam.js';
-import { Mutex } from './mutex.js';
+import type { Mutex } from './mutex.js';
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.js';
 import type { Registry } from './registry.js';
 

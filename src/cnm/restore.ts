@@ -48,7 +48,10 @@ function addressesIn({ name, addresses }: EndpointRecord, pool: string): { ip: s
 /** A namespace of ours that is gone (the machine was started anew) is made again; a given one took its endpoints with it. */
 function restoreNamespace(core: Core, sandbox: SandboxRecord): void {
   if (sandbox.kind === 'host' || isNamespace(sandbox.netns)) return;
-  if (sandbox.kind === 'own') return makeNamespace(sandbox);
+  if (sandbox.kind === 'own') {
+    makeNamespace(sandbox);
+    return;
+  }
   const lost = core.registry.endpointsOf(sandbox.id);
   core.registry.commit({
     remove: [

@@ -1,5 +1,5 @@
 /** The default route of a sandbox: through the endpoint that joined first among those that lead out, for each IP version. */
-import { addRoute, removeRoute } from '../netns/links.js';
+import { addRoute, removeRoute } from '../netns/addresses.js';
 import type { Core, DefaultRoute } from './core.js';
 import type { SandboxRecord } from './records.js';
 
@@ -8,11 +8,12 @@ export function settleDefaultRoutes(core: Core, sandbox: SandboxRecord): void {
   if (sandbox.kind === 'host') return;
   const wanted = wantedRoutes(core, sandbox);
   const had = core.defaults.get(sandbox.id) ?? {};
+  const links = new Set(core.registry.endpointsOf(sandbox.id).map((endpoint) => endpoint.interface));
   for (const family of [4, 6] as const) {
     const [old, now] = [had[family], wanted[family]];
     if (old?.link === now?.link && old?.via === now?.via) continue;
-    // The interface of the old one may be gone, and its routes with it.
-    if (old !== undefined) removeRoute(sandbox.netns, routeOf(family, old));
+    // With an interface its routes go.
+    if (old !== undefined && links.has(old.link)) removeRoute(sandbox.netns, routeOf(family, old));
     if (now !== undefined) addRoute(sandbox.netns, routeOf(family, now));
   }
   core.defaults.set(sandbox.id, wanted);

@@ -2,9 +2,10 @@
  * Driver `bridge`: a bridge of the dataplane whose gateway is an interface of the host. Between containers nothing passes the host's
  * kernel; to the outside its routing and its firewall (masquerading, isolation from other networks, published ports) do.
  */
+
+import { containerMac, formatMac, inSameSubnet, parseIp } from '../address.js';
 import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
-import { containerMac, formatMac, inSameSubnet, parseIp } from '../address.js';
 import { isInterfaceName } from '../dataplane/link-options.js';
 import { OverlaneError } from '../errors.js';
 import { type Driver, type DriverContext, gatewaysFor } from './driver.js';

@@ -4,7 +4,8 @@ import { OverlaneError } from '../errors.js';
 import { writeSysctl } from '../netns/sysctl.js';
 import { type HostNetwork, isUnspecified, type Publication } from './element.js';
 import { Firewall } from './firewall.js';
-import { listen, reserve } from './proxy.js';
+import { reserve } from './ports.js';
+import { listen } from './proxy.js';
 import type { Sysctl } from './sysctl.js';
 
 export interface HostOptions {
@@ -148,13 +149,15 @@ export class Host {
 
   /** Where nftables translates, the socket only keeps others away; at IPv6's loopback nothing can translate, so there is a proxy. */
   #hold(publication: Publication): Promise<Held> {
-    const translated = this.#firewall !== null && !publication.hostIp.includes(':');
-    return translated ? reserve(publication) : listen(publication);
+    const { protocol, hostIp, hostPort, containerIp, containerPort } = publication;
+    const translated = this.#firewall !== null && !hostIp.includes(':');
+    if (translated) return reserve({ protocol, hostIp, hostPort });
+    return listen({ protocol, hostIp, hostPort, containerIp, containerPort });
   }
 }
 
 function apply(sysctls: readonly Sysctl[]): void {
-  for (const { path, value } of sysctls) writeSysctl(null, path, value);
+  for (const { path, value } of sysctls) writeSysctl(null, path.slice('/proc/sys/'.length), value);
 }
 
 /** One for each IP version in which host and endpoint can meet. */
