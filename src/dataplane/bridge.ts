@@ -210,6 +210,21 @@ export class Bridge {
     return this.#remotes.removeFlood(this.#floodVlans(options, 'removeVtep'), this.#vtep(vtep, 'removeVtep'));
   }
 
+  /**
+   * Bridges that are told their peers: accepts frames of the untagged network from this VTEP without a peer behind it, such as what the
+   * router of another node has routed into this network. Returns whether that is new.
+   */
+  acceptVtep(vtep: IpAddress): boolean {
+    this.#open();
+    return this.#remotes.accept(this.nativeVlan(undefined, 'acceptVtep'), this.#vtep(vtep, 'acceptVtep'));
+  }
+
+  /** Takes that back. Returns whether it was accepted. */
+  refuseVtep(vtep: IpAddress): boolean {
+    this.#open();
+    return this.#remotes.refuse(this.nativeVlan(undefined, 'refuseVtep'), this.#vtep(vtep, 'refuseVtep'));
+  }
+
   #floodVlans(options: VlanOptions, where: string): number[] {
     checkOptions(vlanOptions, options, where);
     if (this.#config.vteps === null) {

@@ -2,9 +2,10 @@
  * Driver `macvlan`: containers stand on the wire of an interface of the host with MACs of their own, on any VLAN of it. As with the
  * kernel's macvlan, host and containers do not reach each other through the parent.
  */
+
+import { withoutPrefix } from '../address.js';
 import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
-import { withoutPrefix } from '../address.js';
 import { OverlaneError } from '../errors.js';
 import { probeAddress } from '../netns/probe.js';
 import { type Driver, type DriverContext, gatewaysFor } from './driver.js';

@@ -7,8 +7,8 @@ import type { Bridge } from '../dataplane/bridge.js';
 import type { EncryptionOptions } from '../dataplane/encryption-options.js';
 import type { Port } from '../dataplane/port.js';
 import type { Router } from '../dataplane/router.js';
-import type { Keyring } from '../keyring/keyring.js';
 import { OverlaneError } from '../errors.js';
+import type { Keyring } from '../keyring/keyring.js';
 import type { DriverContext } from './driver.js';
 import type { Peer, PeerSource, PeerWatch } from './peers/peer-source.js';
 
@@ -51,6 +51,7 @@ export class OverlayNode {
   readonly #router: Router;
   readonly #peers = new Map<string, Peer>();
   readonly #local = new Set<string>();
+  #accepted: ReadonlySet<string> = new Set();
   readonly #watch: PeerWatch;
 
   constructor(context: DriverContext, settings: OverlaySettings, plan: OverlayPlan) {
@@ -169,6 +170,7 @@ export class OverlayNode {
     const wanted = new Map(remote.map((peer) => [peer.ip, peer]));
     const gone = [...this.#peers.values()].filter(({ ip }) => !same(this.#peers.get(ip), wanted.get(ip)));
     for (const peer of gone) this.#forget(peer);
+    this.#accept(new Set(remote.map(({ vtep }) => vtep)));
     for (const peer of wanted.values()) {
       if (this.#peers.has(peer.ip)) continue;
       try {
@@ -178,6 +180,15 @@ export class OverlayNode {
         this.#context.warn(`peer ${peer.ip} behind ${peer.vtep} cannot be had: ${(error as Error).message}`);
       }
     }
+  }
+
+  /** The nodes of the network route by themselves, so each sends into every subnet. */
+  #accept(vteps: ReadonlySet<string>): void {
+    for (const { bridge } of this.#segments) {
+      for (const vtep of this.#accepted) if (!vteps.has(vtep)) bridge.refuseVtep(vtep);
+      for (const vtep of vteps) if (!this.#accepted.has(vtep)) bridge.acceptVtep(vtep);
+    }
+    this.#accepted = vteps;
   }
 
   #forget(peer: Peer): void {
