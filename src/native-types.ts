@@ -274,3 +274,14 @@ export interface NativeLinkSettings {
   /** Up to 255 bytes; empty: none. */
   alias: string | null;
 }
+
+export interface NativeProbe {
+  netns: string | null;
+  interface: string;
+  /** null: untagged. */
+  vlan: number | null;
+  mac: Uint8Array;
+  ip: Uint8Array;
+  timeoutMs: number;
+  probes: number;
+}

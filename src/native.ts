@@ -23,6 +23,7 @@ import type {
   NativePacketPortOptions,
   NativePcapPortOptions,
   NativePrefix,
+  NativeProbe,
   NativeRoute,
   NativeTapPortOptions,
   NativeUdpUnderlayOptions,
@@ -151,6 +152,8 @@ export interface NativeNetns {
   /** `path` is one below `/proc/sys`. */
   readSysctl(netns: string | null, path: string): string;
   writeSysctl(netns: string | null, path: string, value: string): void;
+  /** The MAC of who has the address, or wants it now; null: nobody within `timeoutMs`. */
+  probeAddress(options: NativeProbe): Promise<Uint8Array | null>;
 }
 
 export interface Addon extends NativeNetns {

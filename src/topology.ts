@@ -8,7 +8,12 @@ import { type BridgeOptions, bridgeBasics, vlan, vni } from './dataplane/bridge-
 import { dotted, expects, findMistake, name, optionsOf, shown, text } from './dataplane/check.js';
 import { type DataplaneOptions, tuning } from './dataplane/dataplane-options.js';
 import { checkEncryption, type EncryptionOptions } from './dataplane/encryption-options.js';
-import { type LivePortOptions, livePorts } from './dataplane/live-port-options.js';
+import {
+  livePorts,
+  type PacketPortOptions,
+  type TapPortOptions,
+  type XdpPortOptions,
+} from './dataplane/live-port-options.js';
 import {
   checkPortType,
   checkType,
@@ -32,7 +37,15 @@ import { redact } from './keyring/secret.js';
  * Options of `addPort()`; the port's name is the key. In a live port, `interface` or `name`, which mean the same here, is the interface;
  * default the key.
  */
-export type TopologyPort = Omit<MemoryPortOptions, 'name' | 'loop'> | Omit<PcapPortOptions, 'name'> | LivePortOptions;
+export type TopologyPort =
+  | Omit<MemoryPortOptions, 'name' | 'loop'>
+  | Omit<PcapPortOptions, 'name'>
+  | TopologyTap
+  | PacketPortOptions
+  | XdpPortOptions;
+
+/** What a topology makes ends with it. */
+type TopologyTap = Omit<TapPortOptions, 'persistent' | 'alias'>;
 
 /** Options of `addUnderlay()`, with the name of a port; the underlay's own name is the key. */
 export interface TopologyFrameUnderlay extends Omit<FrameUnderlayOptions, 'name' | 'port'> {
@@ -106,6 +119,7 @@ const schema = optionsOf<TopologyOptions>({
 });
 
 const { name: _portName, loop: _loop, ...memoryBasics } = memoryPort.properties;
+const { persistent: _persistent, alias: _alias, ...tapBasics } = livePorts.tap.properties;
 const { name: _pcapName, ...pcapBasics } = pcapPort.properties;
 const attachment = optionsOf<TopologyAttachment>({ port: text, ...attachBasics });
 
@@ -113,6 +127,7 @@ const schemas = {
   memory: optionsOf<Omit<MemoryPortOptions, 'name' | 'loop'>>(memoryBasics as never),
   pcap: optionsOf<Omit<PcapPortOptions, 'name'>>(pcapBasics as never),
   ...livePorts,
+  tap: optionsOf<TopologyTap>(tapBasics as never),
   frame: optionsOf<TopologyFrameUnderlay>({ ...frameUnderlayBasics, port: text }),
   udp: optionsOf<Omit<UdpUnderlayOptions, 'name'>>(udpUnderlayBasics),
   bridge: optionsOf<TopologyBridge>({

@@ -71,6 +71,7 @@ void init_measure(Napi::Env env, Napi::Object exports) {
   exports.Set("fdbKinds", kinds);
   init_system(env, exports);
   init_netns(env, exports);
+  init_probe(env, exports);
 }
 
 }  // namespace overlane

@@ -34,13 +34,16 @@ class LiveLab {
 
   uint16_t port(MemoryPort::Options options = {}) {
     std::vector<std::unique_ptr<Port>> ports;
-    memories_.emplace_back();
+    std::vector<MemoryPort*> memories;
     for (uint32_t i = 0; i < engine.worker_count(); ++i) {
       auto memory = std::make_unique<MemoryPort>(options);
-      memories_.back().push_back(memory.get());
+      memories.push_back(memory.get());
       ports.push_back(std::move(memory));
     }
-    return engine.add_port(std::move(ports), 65535);
+    const uint16_t index = engine.add_port(std::move(ports), 65535);
+    if (memories_.size() <= index) memories_.resize(index + 1u);
+    memories_[index] = std::move(memories);
+    return index;
   }
   uint16_t bridge(const std::vector<uint16_t>& ports, BridgeOptions options = Lab::plain()) {
     if (options.domains.empty()) options.domains = {{kNoVlan, -1}};

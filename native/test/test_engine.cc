@@ -56,6 +56,93 @@ TEST("engine: a thousand changes under load, and every packet is accounted for")
   lab.check_balance();
 }
 
+// Ends slowly, as a TAP does, and counts when it has.
+class SlowPort final : public Port {
+ public:
+  explicit SlowPort(std::atomic<uint32_t>& ended) : ended_(ended) {}
+  ~SlowPort() override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    ++ended_;
+  }
+  Nanos next_due() override { return kNever; }
+  uint32_t receive(Packet**, uint32_t, Nanos, Nanos, Pools&, CounterRow&) override { return 0; }
+  uint32_t transmit(Packet**, uint32_t, CounterRow&) override { return 0; }
+  bool ends_slowly() const override { return true; }
+
+ private:
+  std::atomic<uint32_t>& ended_;
+};
+
+uint16_t add_slow(Engine& engine, std::atomic<uint32_t>& ended) {
+  std::vector<std::unique_ptr<Port>> ports;
+  for (uint32_t i = 0; i < engine.worker_count(); ++i) ports.push_back(std::make_unique<SlowPort>(ended));
+  return engine.add_port(std::move(ports), 1500);
+}
+
+TEST("engine: a port that ends slowly holds up nobody, and the end of the engine waits for it") {
+  std::atomic<uint32_t> ended{0};
+  {
+    LiveLab lab(2);
+    CHECK(static_cast<bool>(lab.engine.start()));
+    const uint16_t a = add_slow(lab.engine, ended), b = add_slow(lab.engine, ended);
+    const auto begun = std::chrono::steady_clock::now();
+    lab.engine.remove_port(a);
+    CHECK(std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(100));
+    CHECK(ended.load() < 2);
+    lab.engine.wait_for_removed();
+    CHECK_EQ(ended.load(), 2u);
+    lab.engine.remove_port(b);
+  }
+  CHECK_EQ(ended.load(), 4u);
+}
+
+TEST("engine: the index of a removed port is used again, and the totals keep what it counted") {
+  LiveLab lab(2);
+  const uint16_t a = lab.port(), b = lab.port();
+  const uint16_t bridge = lab.bridge({a, b});
+  CHECK(static_cast<bool>(lab.engine.start()));
+  for (uint32_t round = 0; round < 100; ++round) {
+    const uint16_t extra = lab.port();
+    CHECK_EQ(extra, 2u);
+    lab.engine.change([&](Dataplane& dataplane, uint32_t) { dataplane.attach(bridge, extra, {false, true, 16}); });
+    lab.inject(round % 2, extra, udp_frame(mac(1), mac(9), 1, 2));
+    CHECK(eventually([&] { return lab.total(Counter::rx_packets) == round + 1; }));
+    lab.engine.change([&](Dataplane& dataplane, uint32_t) {
+      CHECK(dataplane.context().counters.port(extra).get(Counter::rx_packets) <= 1);
+      dataplane.detach(extra);
+    });
+    lab.engine.remove_port(extra);
+  }
+  lab.check_balance();
+  lab.engine.change([&](Dataplane& dataplane, uint32_t) {
+    CHECK_EQ(dataplane.context().counters.retired().get(Counter::rx_packets), 50u);
+    CHECK_EQ(dataplane.context().counters.port(2).get(Counter::rx_packets), 0u);
+    // Nobody thinks that 9 is where the next port 2 will be.
+    CHECK_EQ(dataplane.context().fdb->look_up(fdb_key(1, load_mac(mac(9).data())), dataplane.context().tick), kNowhere);
+  });
+  lab.engine.stop();
+}
+
+TEST("engine: an index is not used again while events name it") {
+  LiveLab lab(1);
+  BridgeOptions asks = test::Lab::plain();
+  asks.policy.proxy_arp = true;
+  const uint16_t a = lab.port();
+  const uint16_t bridge = lab.bridge({a}, asks);
+  CHECK(static_cast<bool>(lab.engine.start()));
+  lab.inject(0, a, test::arp_request(1, 77));
+  CHECK(eventually([&] { return lab.notified.load() > 0; }));
+  lab.engine.change([&](Dataplane& dataplane, uint32_t) { dataplane.detach(a); });
+  lab.engine.remove_port(a);
+  CHECK_EQ(lab.port(), 1u);
+  uint32_t misses = 0;
+  lab.engine.take_events([&](const Event& event) { misses += event.kind == EventKind::miss && event.port == a; });
+  CHECK_EQ(misses, 1u);
+  CHECK_EQ(lab.port(), a);
+  lab.engine.change([&](Dataplane& dataplane, uint32_t) { dataplane.remove_bridge(bridge); });
+  lab.engine.stop();
+}
+
 TEST("engine: what one worker learns the others know") {
   LiveLab lab(3);
   const uint16_t a = lab.port(), b = lab.port(), c = lab.port();

@@ -60,7 +60,7 @@ TEST("tap: the interface is as told, and gone with its ports") {
   const uint8_t via[] = {10, 99, 0, 1};
   const auto own6 = test::hex("fd00 0099 0000 0000 0000 0000 0000 0002");
   options.link.addresses = {{IpAddress::v4(own), 24}, {IpAddress::v6(own6.data()), 64}};
-  options.link.routes = {{{}, IpAddress::v4(via)}};
+  options.link.routes = {{{}, IpAddress::v4(via), {}}};
   {
     Tap tap(options);
     CHECK_EQ(tap.result.message, "");
@@ -120,19 +120,71 @@ TEST("tap: a name that is taken is an error, a persistent TAP that nobody has op
   for (uint32_t queues : {1, 2}) {
     const std::string multi = queues == 2 ? " multi_queue" : "";
     CHECK_EQ(space.ip("tuntap add eth0 mode tap" + multi), 0);
-    TapPort::Options fitting = options;
-    fitting.queues = queues;
     TapPort::Options other = options;
-    other.queues = 3 - queues;
-    CHECK_EQ(code_of(Tap(other, other.queues).result), "ERR_OVERLANE_BUSY");
-    {
-      Tap tap(fitting, queues);
+    for (uint32_t wanted : {1, 2}) {  // it has as many as it was made for
+      other.queues = wanted;
+      Tap tap(other, 2);
       CHECK_EQ(tap.result.message, "");
-      CHECK_EQ(code_of(Tap(fitting, queues).result), "ERR_OVERLANE_BUSY");
+      if (tap.ports.size() != 2) continue;
+      CHECK_EQ(tap.ports[1]->descriptors().size(), queues == 2 && wanted == 2 ? 1u : 0u);
+      CHECK_EQ(code_of(Tap(other, 2).result), "ERR_OVERLANE_BUSY");
     }
     CHECK_EQ(space.ip("link show eth0 >/dev/null"), 0);
     CHECK_EQ(space.ip("link del eth0"), 0);
   }
+}
+
+TEST("tap: a persistent one stays until it is discarded, and what is so already is not touched") {
+  if (!test::have_root("tap: a persistent one stays")) return;
+  Namespace space("tap-p");
+  TapPort::Options options = options_for(space);
+  options.persistent = true;
+  options.link.alias = std::string(255, 'x');
+  options.link.mac = load_mac(test::mac(2).data());
+  options.link.mtu = 1450;
+  options.link.gso_max_size = 30000;
+  const uint8_t own[] = {10, 99, 0, 2};
+  const uint8_t via[] = {10, 99, 0, 1};
+  const auto own6 = test::hex("fd00 0099 0000 0000 0000 0000 0000 0002");
+  options.link.addresses = {{IpAddress::v4(own), 24}, {IpAddress::v6(own6.data()), 64}};
+  options.link.routes = {{{}, IpAddress::v4(via), {}}};
+  { CHECK_EQ(Tap(options).result.message, ""); }
+  const std::string before = space.output("ip -j -d link show eth0");
+  CHECK(contains(before, "\"persist\":true") && contains(before, "\"ifalias\":\"xxx"));
+  CHECK(contains(space.output("ip -j route"), "10.99.0.1"));
+  CHECK_EQ(space.ip("address add 10.99.0.77/24 dev eth0 && ip -n " + space.name() + " route add 10.5.0.0/16 dev eth0"),
+           0);
+  const std::string watched = "/tmp/overlane-" + space.name();
+  CHECK_EQ(test::run("(" + space.command("timeout 10 ip monitor link address route >" + watched) + " &) ; sleep 0.2"),
+           0);
+  {
+    Tap tap(options);
+    CHECK_EQ(tap.result.message, "");
+    CHECK(tap.link.up);
+    CHECK(tap.link.tap && tap.link.tap->persistent);
+    CHECK_EQ(space.ip("link set lo mtu 60000"), 0);  // the end of what is to be seen
+    const std::string seen = test::output_of("for i in $(seq 50); do grep -q 'mtu 60000' " + watched +
+                                             " && break; sleep 0.05; done; cat " + watched + "; rm " + watched);
+    CHECK(contains(seen, "mtu 60000"));
+    for (const char* touched : {"state DOWN mode", "10.99.0", "fd00:99", "Deleted"}) CHECK(!contains(seen, touched));
+    const std::string kept = space.output("ip -j address show eth0") + space.output("ip -j route");
+    for (const char* part : {"10.99.0.2", "fd00:99::2", "10.99.0.77", "10.5.0.0/16"}) CHECK(contains(kept, part));
+  }
+  CHECK_EQ(
+      space.ip("link set eth0 down && ip -n " + space.name() + " link set eth0 mtu 1300 address 02:00:00:00:00:55"), 0);
+  {
+    Tap tap(options);  // what somebody changed meanwhile is as told again
+    CHECK_EQ(tap.result.message, "");
+    CHECK(tap.link.up);
+    CHECK_EQ(tap.link.mtu, 1450u);
+    CHECK(tap.link.mac == *options.link.mac);
+    CHECK(contains(space.output("ip -j route"), "\"gateway\":\"10.99.0.1\""));
+    for (const auto& port : tap.ports) port->discard();
+  }
+  CHECK(space.ip("link show eth0 2>/dev/null") != 0);
+  options.link.mtu = 65522;  // a failure after the interface was made
+  CHECK_EQ(code_of(Tap(options).result), "ERR_OVERLANE_SYSTEM");
+  CHECK(space.ip("link show eth0 2>/dev/null") != 0);
 }
 
 // Opens a TAP in a process without the capability; the code.

@@ -24,8 +24,21 @@ export function native<T>(what: string, call: () => T): T {
   try {
     return call();
   } catch (cause) {
-    const { code, message } = cause as { code?: string; message: string };
-    const ours = code?.startsWith('ERR_OVERLANE_') ? (code as ErrorCode) : 'ERR_OVERLANE_SYSTEM';
-    throw new OverlaneError(ours, `${what}: ${message}`, { cause });
+    throw nativeError(what, cause);
   }
+}
+
+/** The same of a native call that gives a promise. */
+export async function nativeAsync<T>(what: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    throw nativeError(what, cause);
+  }
+}
+
+function nativeError(what: string, cause: unknown): OverlaneError {
+  const { code, message } = cause as { code?: string; message: string };
+  const ours = code?.startsWith('ERR_OVERLANE_') ? (code as ErrorCode) : 'ERR_OVERLANE_SYSTEM';
+  return new OverlaneError(ours, `${what}: ${message}`, { cause });
 }
