@@ -86,7 +86,8 @@ uint16_t DataplaneObject::add_port(Info info, std::unique_ptr<Port> port, uint32
 
 uint16_t DataplaneObject::add_port(Info info, std::vector<std::unique_ptr<Port>> ports, uint32_t mtu) {
   if (plan(info).port_count() >= Dataplane::kMaxPorts) {
-    throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports and VLANs of trunks in its life");
+    throw_error(info.Env(), "ERR_OVERLANE_LIMIT",
+                "a dataplane has at most 65534 ports and VLANs of trunks in its life");
   }
   const uint16_t index = engine(info).add_port(std::move(ports), mtu);
   memory_ports_.resize(plan(info).port_count());
