@@ -1,6 +1,7 @@
 // Any bytes through parse -> bridge -> encap -> decap. The first byte says where the frame enters: a container port,
-// or the wire as it is, or the wire behind headers that are right. What comes out on the wire of one side goes into the
-// other. After every input the accounting must balance and every packet be back in its pool.
+// or the wire as it is, or the wire behind headers that are right; or a macvlan or ipvlan network. What comes out on
+// the wire of one side goes into the other. After every input the accounting must balance and every packet be back in
+// its pool.
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -12,6 +13,79 @@
 using namespace overlane;
 
 namespace {
+
+// A macvlan or ipvlan network of each kind, whose uplinks are VLANs of one trunk, with a learning bridge on what has no
+// tag.
+struct Networks {
+  Networks() : dataplane(options()) {
+    trunk = add();
+    for (uint32_t kind = 0; kind < kForwardings; ++kind) {
+      BridgeOptions b;
+      b.domains = {{kNoVlan, -1}};
+      b.fdb_limit = b.port_fdb_limit = 64;
+      b.ageing = 1000;
+      b.policy.forwarding = static_cast<Forwarding>(kind);
+      b.policy.mac = 0x0100630a4202;
+      const uint16_t bridge = dataplane.add_bridge(b);
+      const uint16_t domain = dataplane.domain_of(bridge, kNoVlan);
+      AttachOptions up;
+      up.uplink = kind != 0;
+      up.uplink_mac = 0x0900630a4202;
+      up.vlan = kind == 0 ? kNoVlan : static_cast<uint16_t>(kind);
+      dataplane.attach(bridge, trunk, up);
+      const int most = b.policy.forwarding == Forwarding::macvlan_passthru ? 1 : 2;
+      for (uint8_t i = 0; i < most; ++i) {
+        const uint16_t port = add();
+        dataplane.attach(bridge, port, {false, true, 32});
+        containers.push_back(port);
+        const uint8_t ip[4] = {10, 99, 0, static_cast<uint8_t>(1 + i)};
+        if (kind == 0) continue;
+        dataplane.add_fdb(domain, 0x0100630a4202 + (uint64_t{i} << 40), port);
+        dataplane.add_address(domain, IpAddress::v4(ip), port);
+      }
+    }
+  }
+  static DataplaneOptions options() {
+    DataplaneOptions o;
+    o.fdb_entries = 128;
+    o.neighbor_entries = 64;
+    o.small_packets = 32;
+    o.large_packets = 8;
+    return o;
+  }
+  uint16_t add() {
+    auto port = std::make_unique<MemoryPort>(MemoryPort::Options{1 << 20, false, false});
+    MemoryPort* added = port.get();
+    const uint16_t index = dataplane.add_port(std::move(port), 1500);
+    memory.resize(index + 1u);
+    memory[index] = added;
+    return index;
+  }
+  // From a container; from the trunk as it is, and with the tag of each network.
+  void take(const uint8_t* data, uint32_t size, uint8_t which, Nanos now) {
+    memory[containers[which % containers.size()]]->inject(data, size);
+    memory[trunk]->inject(data, size);
+    if (size >= 12) {
+      std::vector<uint8_t> tagged(data, data + 12);
+      tagged.insert(tagged.end(), {0x81, 0x00, 0x00, static_cast<uint8_t>(which % 8)});
+      tagged.insert(tagged.end(), data + 12, data + size);
+      memory[trunk]->inject(tagged.data(), static_cast<uint32_t>(tagged.size()));
+    }
+    dataplane.run(now, UINT64_MAX);
+    const Context& c = dataplane.context();
+    if (c.counters.imbalance() != 0) abort();
+    if (c.pools.small().available() != c.pools.small().size()) abort();
+    if (c.pools.large().available() != c.pools.large().size()) abort();
+    for (MemoryPort* port : memory) {
+      if (port != nullptr) port->drained().clear();
+    }
+  }
+
+  Dataplane dataplane;
+  std::vector<MemoryPort*> memory;  // by port
+  std::vector<uint16_t> containers;
+  uint16_t trunk;
+};
 
 struct Side {
   explicit Side(uint8_t self, uint8_t peer, bool v6) : dataplane(options()) {
@@ -116,11 +190,13 @@ void inject_several(Side& side, uint16_t enter, const uint8_t* data, size_t size
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static Side left4(1, 2, false), right4(2, 1, false), left6(1, 2, true), right6(2, 1, true);
+  static Networks networks;
   static Nanos now = 0;
   if (size < 1) return 0;
   now += 1'000'000;
   const uint8_t mode = data[0];
   ++data, --size;
+  if (mode & 16) return networks.take(data, static_cast<uint32_t>(size), mode >> 5 | (mode & 15) << 3, now), 0;
   Side& left = mode & 1 ? left6 : left4;
   Side& right = mode & 1 ? right6 : right4;
   const uint16_t enter = mode & 2 ? left.wire : mode & 4 ? left.second : left.container;

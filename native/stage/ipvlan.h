@@ -2,8 +2,8 @@
 // container sends from its own addresses only.
 //
 // l2: the MAC is the parent's; the uplink leads to its link, whose broadcasts and multicasts everybody gets. l3: each
-// container is a network of one host, to which the shared MAC is everybody: the uplink leads to a router, ARP and ND are
-// answered here, and there are no broadcasts and no multicasts.
+// container is a network of one host, to which the shared MAC is everybody: the uplink leads to a router, ARP and ND
+// are answered here, and there are no broadcasts and no multicasts.
 //
 // IPv6 link-local addresses that hosts make of their MAC are the same on every container, so they lead nowhere: only
 // neighbor discovery and MLD may come from them.

@@ -8,7 +8,6 @@ namespace overlane::ipvlan_detail {
 
 namespace {
 
-
 bool is_request(const Packet& packet) {
   return reinterpret_cast<const Arp*>(packet.data + packet.headers.l3)->operation == arp::kRequest;
 }

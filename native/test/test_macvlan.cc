@@ -55,7 +55,7 @@ struct Network {
 
 struct Row {
   Forwarding forwarding;
-  const char *to_other, *to_group, *to_unknown, *to_self, *spoofed;       // from container 1
+  const char *to_other, *to_group, *to_unknown, *to_self, *spoofed;     // from container 1
   const char *in, *in_other, *in_group, *in_from_ours, *in_group_ours;  // from the uplink
 };
 
