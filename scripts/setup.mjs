@@ -22,6 +22,12 @@ const sourceHash = () =>
 
 const steps = [
   { name: 'dependencies', stale: dependenciesStale, run: installDependencies },
+  // The longest compilation of all, of one huge file, so it goes on beside the others. What makes it fast (-O3) takes twice
+  // the time, and gains nothing: networks write a few small records.
+  optional('better-sqlite3', 'only networks that are kept on disk use it', () => null, {
+    CFLAGS: '-O1',
+    CXXFLAGS: '-O1',
+  }),
   {
     name: 'native addon',
     stamp: nativeHash,
@@ -44,21 +50,33 @@ const steps = [
   ),
 ];
 
-/** A package that is built when it can be; otherwise one line says why, once. */
-function optional(name, use, obstacle) {
+/**
+ * A package that is built when it can be; otherwise one line says why, once. With `flags`, which come behind those of the
+ * package, it is built beside the steps that follow.
+ */
+function optional(name, use, obstacle, flags) {
   const directory = `node_modules/${name}`;
   const built = () => hasAddon(`${directory}/build/Release`);
+  // Two programs at the same time do not share a log.
+  const logName = flags ? `setup.${name}.log` : 'setup.log';
   return {
     name,
+    beside: flags !== undefined,
     stamp: () => [process.versions.modules, readJson(`${directory}/package.json`)?.version, obstacle()].join(' '),
     stale: (stamp) => state[name] !== stamp || (obstacle() === null && !built() && state[`${name} failed`] !== stamp),
     async run(stamp) {
       const reason = obstacle();
       if (reason !== null) return `not built, ${use} (${reason})`;
-      const status = await nodeGyp(['rebuild'], directory).catch(() => 1);
+      try {
+        needTools();
+      } catch (error) {
+        // Not remembered as failed: the next setup may find them.
+        return `not built, ${use} (${error.message})`;
+      }
+      const status = await nodeGyp(['rebuild'], directory, flags && { logName, env: withFlags(flags) }).catch(() => 1);
       if (status === 0) return undefined;
       state[`${name} failed`] = stamp;
-      return `not built, ${use} (its build failed; see build/setup.log)`;
+      return `not built, ${use} (its build failed; see build/${logName})`;
     },
     done: (stamp) => (state[name] = stamp),
   };
@@ -87,8 +105,15 @@ async function installDependencies() {
   );
 }
 
+let hasTools = false;
+
+function needTools() {
+  if (!hasTools) requireTools();
+  hasTools = true;
+}
+
 async function buildAddon() {
-  requireTools();
+  needTools();
   const advice = 'the native addon was not built; "npm run build" starts from a clean slate';
   if (force) clean();
   if ((await nodeGyp(['configure', 'build'])) === 0) return;
@@ -124,26 +149,45 @@ async function compile() {
 // ---- running, and telling about it ----
 
 let log;
-let child;
+const children = new Set();
 let label = '';
+/** Steps that run beside the others, and whether only they are left. */
+const beside = [];
+let waiting = false;
 
-function nodeGyp(commands, directory = '.') {
-  const program = at('node_modules/node-gyp/bin/node-gyp.js');
-  const args = ['--release', '-j', 'max', `--directory=${at(directory)}`, ...nodedir()];
-  return run([process.execPath, program, ...commands, ...args]);
+/** The environment with compiler flags behind the user's, and this Node as `node`, which scripts of a build call. */
+function withFlags(flags) {
+  const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env.PATH ?? ''}` };
+  for (const [name, value] of Object.entries(flags)) env[name] = `${process.env[name] ?? ''} ${value}`.trim();
+  return env;
 }
 
-/** Runs a program with its output in build/setup.log; gives its exit status. */
-function run([program, ...args]) {
-  fs.writeSync(log, `\n$ ${[program, ...args].join(' ')}\n`);
-  return new Promise((resolve, reject) => {
-    child = spawn(program, args, { cwd: root, stdio: ['ignore', log, log] });
-    child.on('error', reject);
-    child.on('close', (status) => {
-      child = undefined;
-      resolve(status ?? 1);
+function nodeGyp(commands, directory = '.', options = {}) {
+  const program = at('node_modules/node-gyp/bin/node-gyp.js');
+  const args = ['--release', '-j', 'max', `--directory=${at(directory)}`, ...nodedir()];
+  return run([process.execPath, program, ...commands, ...args], options);
+}
+
+/** Runs a program with its output in build/setup.log, or in a log of its own; gives its exit status. */
+async function run([program, ...args], { logName, env } = {}) {
+  const output = logName ? fs.openSync(at('build', logName), 'w') : log;
+  try {
+    fs.writeSync(output, `\n$ ${[program, ...args].join(' ')}\n`);
+    return await new Promise((resolve, reject) => {
+      const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', output, output] });
+      children.add(child);
+      child.on('error', (error) => {
+        children.delete(child);
+        reject(error);
+      });
+      child.on('close', (status) => {
+        children.delete(child);
+        resolve(status ?? 1);
+      });
     });
-  });
+  } finally {
+    if (logName) fs.closeSync(output);
+  }
 }
 
 async function must(command, advice) {
@@ -178,12 +222,15 @@ async function perform(step, stamp) {
   if (step.done) remember(step, undefined);
   const start = performance.now();
   const seconds = (digits) => `${((performance.now() - start) / 1000).toFixed(digits)} s`;
-  label = step.name.padEnd(13);
-  show(`${label}…`, false);
-  const ticker = setInterval(() => show(`${label}… ${seconds(0)}`, false), 1000);
+  const own = step.name.padEnd(15);
+  if (!step.beside) label = own;
+  // The terminal shows the step that others wait for.
+  const tell = () => (step.beside && !waiting) || show(`${own}… ${seconds(0)}`, false);
+  const ticker = setInterval(tell, 1000);
+  tell();
   try {
     const note = await step.run(stamp);
-    show(`${label}${note ?? seconds(1)}`, true);
+    show(`${own}${note ?? seconds(1)}`, true);
   } finally {
     clearInterval(ticker);
   }
@@ -253,7 +300,8 @@ function fail(error) {
     process.stderr.write(`${excerpt().replace(/^/gm, '  ')}\n`);
     show(error.message, true);
   }
-  process.exit(1);
+  // The lock is kept until what runs beside has ended, or the next setup would meet it.
+  Promise.allSettled(beside).then(() => process.exit(1));
 }
 
 const isStale = (step) => force || step.stale(step.stamp?.());
@@ -280,12 +328,20 @@ async function main(args) {
     ['SIGTERM', 15],
   ]) {
     process.once(signal, () => {
-      // The lock is kept until the running program has gone, or the next setup would meet it.
-      if (!child) process.exit(128 + number);
-      child.once('close', () => process.exit(128 + number)).kill(signal);
+      // The lock is kept until the running programs have gone, or the next setup would meet them.
+      const end = () => children.size === 0 && process.exit(128 + number);
+      end();
+      for (const child of children) child.once('close', end).kill(signal);
     });
   }
-  for (const step of steps) if (isStale(step)) await perform(step, step.stamp?.());
+  for (const step of steps) {
+    if (!isStale(step)) continue;
+    const done = perform(step, step.stamp?.());
+    if (step.beside) beside.push(done);
+    else await done;
+  }
+  waiting = true;
+  await Promise.all(beside);
 }
 
 main(process.argv.slice(2)).catch(fail);

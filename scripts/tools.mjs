@@ -30,7 +30,7 @@ export function requireTools() {
   if (!works(process.env.MAKE || 'make', ['--version'])) missing.push('make');
   if (!works(compiler[0], ['--version'])) missing.push('g++');
   if (missing.length > 0) {
-    throw new Advice(`the native addon needs ${missing.join(', ')}: apt-get install ${missing.join(' ')}`);
+    throw new Advice(`native code needs ${missing.join(', ')}: apt-get install ${missing.join(' ')}`);
   }
   const sample =
     '#include <bit>\n#include <concepts>\n#include <span>\nstatic_assert(std::endian::native != std::endian::big);\n';

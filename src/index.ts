@@ -59,6 +59,8 @@ export { type Family, vxlanMtu } from './dataplane/mtu.js';
 export type { ClosePortOptions, Port } from './dataplane/port.js';
 export type { MemoryPortOptions, PcapPortOptions, PortOptions } from './dataplane/port-options.js';
 export { type Capability, dropPrivileges, type PrivilegeOptions } from './dataplane/privileges.js';
+export type { Router, RouterInterface } from './dataplane/router.js';
+export type { RouterInterfaceOptions, RouterOptions } from './dataplane/router-options.js';
 export type { RunOptions } from './dataplane/run-options.js';
 export type { FrameUnderlay, UdpUnderlay, Underlay } from './dataplane/underlay.js';
 export type {

@@ -66,6 +66,13 @@ export interface NativeDataplane {
   removeFdb(bridge: number, vlan: number, mac: Uint8Array): boolean;
   addNeighbor(bridge: number, vlan: number, ip: Uint8Array, mac: Uint8Array): void;
   removeNeighbor(bridge: number, vlan: number, ip: Uint8Array): boolean;
+  /** `mac` of a station. */
+  addRouter(mac: Uint8Array): number;
+  /** And its interfaces. */
+  removeRouter(router: number): void;
+  /** Addresses with host bits; a domain has one interface at most. */
+  addInterface(bridge: number, vlan: number, router: number, addresses: NativePrefix[], mtu: number): void;
+  removeInterface(bridge: number, vlan: number): void;
   fdb(bridge: number): NativeFdbRow[];
   neighbors(bridge: number): NativeNeighborRow[];
   /** Copies `count` frames of a burst into the port; all of them or, when over `queueBytes`, none (returns false). */

@@ -25,6 +25,8 @@ const SCRIPTS = fileURLToPath(new URL('../scripts', import.meta.url));
 const base = mkdtempSync(join(tmpdir(), 'overlane-setup-'));
 afterAll(() => rmSync(base, { recursive: true }));
 
+const PACKAGES = ['node-gyp', 'typescript', 'better-sqlite3', 'cap', 'raw-socket'];
+
 let root = '';
 let count = 0;
 
@@ -69,8 +71,7 @@ beforeEach(() => {
   write('npm/npm-cli.js', NPM);
   write('stand-ins/node-gyp/bin/node-gyp.js', GYP);
   write('stand-ins/typescript/bin/tsc', TSC);
-  for (const name of ['node-gyp', 'typescript', 'cap', 'raw-socket'])
-    write(`stand-ins/${name}/package.json`, '{ "version": "1.0.0" }');
+  for (const name of PACKAGES) write(`stand-ins/${name}/package.json`, '{ "version": "1.0.0" }');
   lock('1.0.0');
   write('binding.gyp', '{}');
   write('native/core/pool.cc', 'int a;');
@@ -81,9 +82,7 @@ beforeEach(() => {
 });
 
 function lock(version: string): void {
-  const packages = Object.fromEntries(
-    ['node-gyp', 'typescript', 'cap', 'raw-socket'].map((name) => [`node_modules/${name}`, { version }]),
-  );
+  const packages = Object.fromEntries(PACKAGES.map((name) => [`node_modules/${name}`, { version }]));
   // A package of another platform, which npm leaves out.
   const other = { 'node_modules/other': { version: '1.0.0', optional: true } };
   write('package-lock.json', JSON.stringify({ packages: { '': {}, ...packages, ...other } }));
@@ -92,7 +91,7 @@ function lock(version: string): void {
 interface Ended {
   status: number | null;
   stderr: string;
-  /** The programs that ran, in order: npm, gyp (the addon), cap, raw-socket, tsc. */
+  /** The programs that ran, in order: npm, gyp (the addon), better-sqlite3, cap, raw-socket, tsc. */
   calls: string[];
 }
 
@@ -132,8 +131,8 @@ async function setup(args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<
 }
 
 const NOTHING = { status: 0, stderr: '', calls: [] };
-/** cap and raw-socket depend on the machine. */
-const withoutOptional = (calls: string[]) => calls.filter((call) => call !== 'cap' && call !== 'raw-socket');
+/** cap and raw-socket depend on the machine, and better-sqlite3 is built beside the others, at any place among them. */
+const withoutOptional = (calls: string[]) => calls.filter((call) => !PACKAGES.slice(2).includes(call));
 
 describe('what runs', () => {
   it('everything in a fresh checkout, nothing after that, everything again with --force', async () => {
@@ -141,10 +140,11 @@ describe('what runs', () => {
     expect(first.status, first.stderr).toBe(0);
     expect(withoutOptional(first.calls)).toEqual(['npm', 'gyp', 'tsc', 'tsc']);
     expect(first.stderr).toMatch(
-      /^setup: dependencies +\d+\.\d s\nsetup: native addon +\d+\.\d s\nsetup: TypeScript +\d+\.\d s\n/,
+      /^setup: dependencies +\d+\.\d s\n(?:.*\n)*setup: native addon +\d+\.\d s\n(?:.*\n)*setup: TypeScript +\d+\.\d s\n/,
     );
+    expect(first.stderr).toMatch(/^setup: better-sqlite3 +\d+\.\d s$/m);
     expect(await setup()).toEqual(NOTHING);
-    expect((await setup(['--force'])).calls).toEqual(first.calls);
+    expect((await setup(['--force'])).calls.sort()).toEqual(first.calls.sort());
     expect(await setup()).toEqual(NOTHING);
   });
 
@@ -229,7 +229,7 @@ describe('failures', () => {
     const without = await setup([], { PATH: join(root, 'bin') });
     expect(without.status).toBe(1);
     expect(without.stderr).toContain(
-      'setup: native addon: the native addon needs python3, make, g++: apt-get install python3 make g++\n',
+      'setup: native addon: native code needs python3, make, g++: apt-get install python3 make g++\n',
     );
     for (const name of ['python3', 'make']) symlinkSync('/bin/true', join(root, 'bin', name));
     writeFileSync(join(root, 'bin/g++'), '#!/bin/sh\n[ "$1" = --version ]\n');
@@ -251,6 +251,39 @@ describe('failures', () => {
     expect(status).toBe(0);
     expect(stderr).toMatch(/^setup: raw-socket +not built, only some tests use it \(.*\)\n$/);
     expect(await setup()).toEqual(NOTHING);
+  });
+
+  it('goes on without better-sqlite3 when its build fails, and does not try it again', async () => {
+    write('stand-ins/better-sqlite3/fail-gyp', 'no');
+    const { status, stderr } = await setup();
+    expect(status).toBe(0);
+    expect(stderr).toMatch(
+      /^setup: better-sqlite3 +not built, only networks .* \(its build failed; see build\/setup\.better-sqlite3\.log\)$/m,
+    );
+    expect(readFileSync(join(root, 'build/setup.better-sqlite3.log'), 'utf8')).toMatch(/^no$/m);
+    expect(await setup()).toEqual(NOTHING);
+  });
+
+  it('tries better-sqlite3 again once the tools are there', async () => {
+    await setup();
+    rmSync(join(root, 'node_modules/better-sqlite3/build'), { recursive: true });
+    mkdirSync(join(root, 'bin'));
+    const { status, stderr, calls } = await setup([], { PATH: join(root, 'bin') });
+    expect({ status, calls }).toEqual({ status: 0, calls: [] });
+    expect(stderr).toMatch(/^setup: better-sqlite3 +not built, .*apt-get install python3 make g\+\+\)\n$/);
+    expect((await setup()).calls).toEqual(['better-sqlite3']);
+    expect(await setup()).toEqual(NOTHING);
+  });
+
+  it('builds better-sqlite3 again for another version, and keeps running it when another step fails', async () => {
+    await setup();
+    lock('1.0.1');
+    for (const name of PACKAGES) write(`stand-ins/${name}/package.json`, '{ "version": "1.0.1" }');
+    write('src/index.ts', 'wrong');
+    const { status, stderr, calls } = await setup();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^setup: better-sqlite3 +\d+\.\d s$/m);
+    expect(calls).toContain('better-sqlite3');
   });
 
   it('unknown options: the usage, status 2', async () => {

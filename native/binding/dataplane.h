@@ -41,6 +41,12 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
   void start(Info info);
   void close(Info info);
 
+  // binding/router.cc
+  Napi::Value add_router(Info info);
+  void remove_router(Info info);
+  void add_interface(Info info);
+  void remove_interface(Info info);
+
   // binding/live.cc: ports and underlays of live traffic
   Napi::Value add_tap_port(Info info);
   Napi::Value add_packet_port(Info info);

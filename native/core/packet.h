@@ -18,6 +18,7 @@ using Place = uint32_t;
 inline constexpr Place kTunnelBit = 0x800000;
 inline constexpr Place kPlaceMask = 0xffffff;
 inline constexpr Place kNowhere = kPlaceMask;
+inline constexpr Place kRouted = kTunnelBit - 1;  // from a router of ours: may go back to the port that it came from
 OVERLANE_INLINE bool is_tunnel(Place place) {
   return place & kTunnelBit;
 }

@@ -24,16 +24,6 @@ void put(Map& map, const Key& key, const Value& value) {
   *map.insert(key) = value;
 }
 
-// What stages need not look at when no domain wants it.
-void note_what_is_wanted(Context& context) {
-  context.asks_neighbors = context.maps_vlans = false;
-  for (const Domain& domain : context.domains) {
-    if (!domain.used) continue;
-    context.asks_neighbors |= domain.proxy_arp || domain.arp_snooping;
-    context.maps_vlans |= domain.vlan != kNoVlan;
-  }
-}
-
 // Of domains that have a VNI and keys, so that cleartext for them is known for what it is.
 void count_encrypted(const Domain& domain, int change, Context& context) {
   if (domain.vni < 0 || domain.keyring == kNoKeyring) return;
@@ -53,6 +43,16 @@ void remove_value(std::vector<T>& from, T value) {
 }
 
 }  // namespace
+
+void Dataplane::note_what_is_wanted() {
+  context_.asks_neighbors = context_.maps_vlans = context_.has_gateways = false;
+  for (const Domain& domain : context_.domains) {
+    if (!domain.used) continue;
+    context_.has_gateways |= domain.gateway_mac != 0;
+    context_.asks_neighbors |= domain.proxy_arp || domain.arp_snooping || domain.gateway_mac != 0;
+    context_.maps_vlans |= domain.vlan != kNoVlan;
+  }
+}
 
 uint16_t Dataplane::add_underlay(const UnderlayOptions& options) {
   const auto index = static_cast<uint16_t>(free_slot(context_.underlays, 0));
@@ -111,7 +111,7 @@ uint16_t Dataplane::add_bridge(const BridgeOptions& options) {
     }
     count_encrypted(domain, 1, context_);
   }
-  note_what_is_wanted(context_);
+  note_what_is_wanted();
   return bridge;
 }
 
@@ -129,9 +129,10 @@ void Dataplane::remove_bridge(uint16_t bridge) {
     context_.neighbors.erase_domain(index);
     if (domain.vni >= 0) context_.vnis.erase({domain.underlay, static_cast<uint32_t>(domain.vni)});
     count_encrypted(domain, -1, context_);
+    remove_interface(index);
     domain = {};
   }
-  note_what_is_wanted(context_);
+  note_what_is_wanted();
   context_.recent_vteps.clear();
   bridges_[bridge] = {};
 }

@@ -104,6 +104,13 @@ class Dataplane {
   bool add_address(uint16_t domain, IpAddress ip, uint16_t place);
   bool remove_address(uint16_t domain, IpAddress ip) { return context_.addresses.erase({ip, domain}); }
 
+  // mac: of a station, the same on every node.
+  uint16_t add_router(Mac mac);
+  void remove_router(uint16_t router);
+  // A domain has one at most.
+  void add_interface(uint16_t router, uint16_t domain, std::vector<Prefix> addresses, uint32_t mtu);
+  void remove_interface(uint16_t domain);
+
   // kNoDomain when the bridge has no such VLAN (kNoVlan: the untagged domain).
   uint16_t domain_of(uint16_t bridge, uint16_t vlan) const;
   Place add_vtep(uint16_t domain, IpAddress vtep, bool flood);
@@ -148,6 +155,8 @@ class Dataplane {
   uint16_t add_lane(uint16_t port, uint16_t vlan);
   void remove_lane(uint16_t lane);
   void leave(uint16_t place);
+  // What stages need not look at when no domain wants it.
+  void note_what_is_wanted();
 
   Context context_;
   uint32_t burst_;

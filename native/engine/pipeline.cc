@@ -12,6 +12,7 @@
 #include "stage/open.h"
 #include "stage/parse.h"
 #include "stage/proxy_arp.h"
+#include "stage/route.h"
 #include "stage/vlan_tag.h"
 #include "stage/vxlan_datagram.h"
 #include "stage/vxlan_decap.h"
@@ -81,8 +82,8 @@ void drop_all(Burst& burst, Counter reason, Counters& counters) {
   burst.count = 0;
 }
 
-// Frames of known domains: answered, or sent where they belong. Those of macvlan and ipvlan networks come in bursts of
-// one place and domain.
+// Frames of known domains: answered, routed, or sent where they belong. Those of macvlan and ipvlan networks come in
+// bursts of one place and domain.
 void switch_frames(Burst& burst, Context& context) {
   if (OVERLANE_UNLIKELY(burst.count == 0)) return;
   const Forwarding forwarding = context.domains[burst.packets[0]->domain].forwarding;
@@ -90,6 +91,7 @@ void switch_frames(Burst& burst, Context& context) {
     return forwarding >= Forwarding::ipvlan_l2 ? ipvlan(burst, context) : macvlan(burst, context);
   }
   proxy_arp(burst, context);
+  route(burst, context);
   bridge(burst, context);
 }
 

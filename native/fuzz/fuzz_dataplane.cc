@@ -42,6 +42,10 @@ struct Side {
     }
     const uint8_t known[4] = {10, 99, 0, 4};
     dataplane.add_neighbor(dataplane.domain_of(bridge, kNoVlan), IpAddress::v4(known), 0x0400630a4202);
+    // A station's MAC, so that the captures have frames for it.
+    const uint16_t router = dataplane.add_router(0x0300630a4202);
+    dataplane.add_interface(router, dataplane.domain_of(bridge, kNoVlan), gateways(0), 1400);
+    dataplane.add_interface(router, dataplane.domain_of(bridge, 100), gateways(1), 1300);
   }
 
   static DataplaneOptions options() {
@@ -57,6 +61,11 @@ struct Side {
     uint8_t sixteen[16] = {0xfd};
     sixteen[15] = last;
     return v6 ? IpAddress::v6(sixteen) : IpAddress::v4(four);
+  }
+  static std::vector<Prefix> gateways(uint8_t subnet) {
+    const uint8_t four[4] = {10, 99, subnet, 1};
+    const uint8_t sixteen[16] = {0xfd, 0x99, subnet, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    return {{IpAddress::v4(four), 24}, {IpAddress::v6(sixteen), 64}};
   }
   std::unique_ptr<MemoryPort> add_memory() {
     return std::make_unique<MemoryPort>(MemoryPort::Options{1 << 20, false, false});

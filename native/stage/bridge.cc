@@ -15,7 +15,7 @@ class FloodTargets {
   FloodTargets(const Packet& packet, const Context& context)
       : context_(context), domain_(context.domains[packet.domain]), source_(packet.source) {
     remote_ = is_tunnel(source_);
-    isolated_ = !remote_ && context.members[source_].isolated;
+    isolated_ = !remote_ && context.members[packet.ingress].isolated;
   }
 
   // kNowhere after the last one.
@@ -85,8 +85,8 @@ OVERLANE_NOINLINE void flood(Packet* packet, Context& context) {
   send(packet, to, context);
 }
 
-// Known destination: sends, or drops what may not go there; says which. `isolated`: the source is an isolated local
-// port.
+// Known destination: sends, or drops what may not go there; says whether others of the burst may go there unasked.
+// `isolated`: the source is an isolated local port.
 OVERLANE_INLINE bool forward(Packet* packet, Place to, bool isolated, Context& context) {
   if (OVERLANE_UNLIKELY(to == packet->source)) return context.counters.drop(packet, Counter::drop_same_port), false;
   if (OVERLANE_UNLIKELY(is_tunnel(to) && is_tunnel(packet->source))) {
@@ -95,8 +95,9 @@ OVERLANE_INLINE bool forward(Packet* packet, Place to, bool isolated, Context& c
   if (OVERLANE_UNLIKELY(isolated && !is_tunnel(to) && context.members[to].isolated)) {
     return context.counters.drop(packet, Counter::drop_isolated), false;
   }
+  const bool back = to == packet->ingress;  // routed
   send(packet, to, context);
-  return true;
+  return !back;
 }
 
 struct Keys {
@@ -109,7 +110,7 @@ struct Keys {
 bool learns(const Packet& packet, const Context& context) {
   const Domain& domain = context.domains[packet.domain];
   if (is_tunnel(packet.source)) return domain.learn_remote;
-  return domain.learning && context.members[packet.source].learning;
+  return domain.learning && context.members[packet.ingress].learning;
 }
 
 // Fills the keys; drops what has no station as its source.
@@ -117,6 +118,7 @@ OVERLANE_INLINE void classify(Burst& burst, Keys& keys, Context& context) {
   uint32_t kept = 0;
   uint16_t domain = kNoDomain;
   bool learn = false;
+  Mac gateway = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     const Mac source = source_mac(packet->data);
@@ -127,17 +129,40 @@ OVERLANE_INLINE void classify(Burst& burst, Keys& keys, Context& context) {
     if (OVERLANE_UNLIKELY(packet->domain != domain)) {  // a burst is from one port, mostly into one domain
       domain = packet->domain;
       learn = learns(*packet, context);
+      gateway = context.domains[domain].gateway_mac;
     }
     keys.source[kept] = fdb_key(domain, source);
     keys.destination[kept] = fdb_key(domain, destination_mac(packet->data));
     keys.from[kept] = packet->source;
-    keys.learns[kept] = learn;
+    keys.learns[kept] = learn & (source != gateway);  // every node has that MAC
     burst.packets[kept++] = packet;
   }
   burst.count = kept;
 }
 
 }  // namespace
+
+void learn_sources(Burst& burst, Context& context) {
+  Keys keys;
+  uint32_t at[kMaxBurst];
+  uint8_t conflict[kMaxBurst];
+  classify(burst, keys, context);
+  if (burst.count == 0) return;
+  std::memset(conflict, 0, burst.count);
+  context.fdb->locate(keys.source, burst.count, at);
+  CounterRow& row = context.counters.port(burst.packets[0]->ingress);
+  if (context.fdb->learn(keys.source, at, keys.from, keys.learns, burst.count, context.tick, conflict, row) == 0)
+    return;
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    if (conflict[i]) {
+      context.counters.drop(burst.packets[i], Counter::drop_source_static);
+    } else {
+      burst.packets[kept++] = burst.packets[i];
+    }
+  }
+  burst.count = kept;
+}
 
 void bridge(Burst& burst, Context& context) {
   Keys keys;
@@ -149,7 +174,7 @@ void bridge(Burst& burst, Context& context) {
   if (burst.count == 0) return;
   std::memset(conflict, 0, burst.count);
   const Packet& first = *burst.packets[0];
-  const bool isolated = !is_tunnel(first.source) && context.members[first.source].isolated;
+  const bool isolated = !is_tunnel(first.source) && context.members[first.ingress].isolated;
   context.fdb->locate(keys.source, burst.count, source_at);
   context.fdb->locate(keys.destination, burst.count, destination_at);
   const uint32_t conflicts = context.fdb->learn(keys.source, source_at, keys.from, keys.learns, burst.count,

@@ -5,6 +5,10 @@
 
 namespace overlane {
 
+// Of packets that are for nobody behind a port: learns their sources all the same, and drops what bridge() would drop
+// for its source.
+void learn_sources(Burst& burst, Context& context);
+
 // Takes the whole burst over. Every packet has been parsed and has its domain, its source place and its ingress port.
 void bridge(Burst& burst, Context& context);
 

@@ -13,6 +13,7 @@
 #include "table/fdb.h"
 #include "table/neighbor.h"
 #include "table/next_hop.h"
+#include "table/route.h"
 
 namespace overlane {
 
@@ -66,6 +67,8 @@ struct Domain {  // one broadcast domain: a bridge, or one mapped VLAN of it
   bool flood_broadcast = true;
   bool flood_multicast = true;
   bool flood_miss = true;
+  uint16_t gateway = kNoInterface;  // of a router
+  Mac gateway_mac = 0;              // its router's; 0: none
   std::vector<uint16_t> ports;
   std::vector<Place> replicate;  // tunnels that get a copy of what is flooded
 };
@@ -153,6 +156,7 @@ struct Context {
         addresses(16, seed),
         max_addresses(neighbor_entries),
         next_hops(seed),
+        routes(seed),
         associations(seed) {
     fdb->tell(&news);
   }
@@ -176,9 +180,13 @@ struct Context {
   FlatMap<AddressKey, uint16_t> addresses;   // ipvlan: in a domain -> the container's place
   size_t max_addresses;
   NextHops next_hops;
+  std::vector<Router> routers;
+  std::vector<RouterInterface> interfaces;
+  RouteTable routes;
   Associations associations;
   VtepCache recent_vteps;
-  bool asks_neighbors = false;  // some domain has proxy ARP or snooping
+  bool asks_neighbors = false;  // some domain has proxy ARP, snooping or a gateway
+  bool has_gateways = false;    // some domain has one
   bool maps_vlans = false;      // some domain is a mapped VLAN
   bool live = false;            // the clock is that of the world, not of captures
   Nanos now = 0;

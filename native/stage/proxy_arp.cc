@@ -1,5 +1,6 @@
 #include "stage/proxy_arp.h"
 
+#include "stage/route.h"
 #include "wire/arp.h"
 #include "wire/icmp.h"
 #include "wire/ipv4.h"
@@ -31,6 +32,34 @@ void snoop(const Packet& packet, IpAddress ip, Mac mac, Context& context) {
   }
 }
 
+void raise_miss(const Miss& miss, Context& context) {
+  CounterRow& row = context.counters.port(miss.port);
+  switch (context.misses.raise(miss)) {
+    case MissQueue::Raised::queued:
+      return row.add(Counter::miss);
+    case MissQueue::Raised::lost:
+      return row.add(Counter::miss_lost);
+    case MissQueue::Raised::quiet:
+      return;
+  }
+}
+
+Verdict judge_gateway(const Packet& packet, const Domain& domain, IpAddress sender, Mac mac, IpAddress target,
+                      Context& context) {
+  if (domain.gateway == kNoInterface || !route_detail::is_in_network(packet, domain)) return Verdict::pass;
+  const uint16_t router = context.interfaces[domain.gateway].router;
+  const auto is_gateway = [&](IpAddress ip) {
+    const RouteEntry* route = context.routes.find(router, ip);
+    return route != nullptr && route->kind == RouteEntry::Kind::local &&
+           (route->interface == domain.gateway || route->interface == kNoInterface);
+  };
+  const bool claimed = is_gateway(sender);
+  if (!claimed && !is_gateway(target)) return Verdict::pass;
+  if (is_tunnel(packet.source)) return Verdict::remote;
+  const bool own_name = mac == source_mac(packet.data) && mac != 0 && !is_group(mac) && mac != domain.gateway_mac;
+  return claimed || !own_name ? Verdict::spoofed : Verdict::answered;
+}
+
 namespace {
 
 bool is_station(const uint8_t* ip) {
@@ -54,27 +83,37 @@ void reply_arp(Packet& packet, Mac mac) {
   store(arp.target_ip, asker_ip);
 }
 
+namespace {
+
+Verdict answer_arp(Packet& packet, Mac mac, Context& context) {
+  reply_arp(packet, mac);
+  context.counters.port(packet.ingress).add(Counter::arp_replied);
+  return Verdict::answered;
+}
+
+}  // namespace
+
 Verdict handle_arp(Packet& packet, const Domain& domain, Context& context) {
   auto& arp = *reinterpret_cast<Arp*>(packet.data + packet.headers.l3);
   if (!is_ipv4_over_ethernet(arp)) return Verdict::pass;
   const bool remote = is_tunnel(packet.source);
+  const Mac asker = load_mac(arp.sender_mac);
+  const IpAddress target = IpAddress::v4(arp.target_ip);
+  const Verdict gateway = judge_gateway(packet, domain, IpAddress::v4(arp.sender_ip), asker, target, context);
+  if (gateway == Verdict::spoofed || gateway == Verdict::remote) return gateway;
   if (domain.arp_snooping && is_station(arp.sender_ip) && (!remote || domain.learn_remote)) {
-    snoop(packet, IpAddress::v4(arp.sender_ip), load_mac(arp.sender_mac), context);
+    snoop(packet, IpAddress::v4(arp.sender_ip), asker, context);
   }
+  if (gateway == Verdict::answered && arp.operation == arp::kRequest)
+    return answer_arp(packet, domain.gateway_mac, context);
   if (!domain.proxy_arp || remote || arp.operation != arp::kRequest || !is_station(arp.target_ip)) {
     return Verdict::pass;
   }
   if (load<uint32_t>(arp.sender_ip) == load<uint32_t>(arp.target_ip)) return Verdict::pass;  // announcement, RFC 5227
-  const Mac asker = load_mac(arp.sender_mac);
   if (asker != source_mac(packet.data)) return Verdict::pass;  // asked on behalf of another: not for a proxy to answer
   bool known;
-  const IpAddress target = IpAddress::v4(arp.target_ip);
   const Mac mac = answer_for(packet, target, asker, context, known);
-  if (mac != 0) {
-    reply_arp(packet, mac);
-    context.counters.port(packet.ingress).add(Counter::arp_replied);
-    return Verdict::answered;
-  }
+  if (mac != 0) return answer_arp(packet, mac, context);
   if (known || !is_group(destination_mac(packet.data))) return Verdict::pass;
   return Verdict::unknown;
 }
@@ -92,23 +131,37 @@ IpAddress target_of(const Packet& packet) {
   return IpAddress::v6(reinterpret_cast<const NeighborMessage*>(packet.data + packet.headers.l4)->target);
 }
 
-void raise_miss(const Packet& packet, Context& context) {
-  CounterRow& row = context.counters.port(packet.ingress);
-  switch (context.misses.raise({target_of(packet), packet.domain, packet.ingress, packet.time})) {
-    case MissQueue::Raised::queued:
-      return row.add(Counter::miss);
-    case MissQueue::Raised::lost:
-      return row.add(Counter::miss_lost);
-    case MissQueue::Raised::quiet:
-      return;
+// False: it is dropped.
+bool flood_unknown(Packet* packet, Context& context) {
+  proxy_detail::raise_miss({target_of(*packet), packet->domain, packet->ingress, packet->time}, context);
+  if (context.domains[packet->domain].flood_miss) return true;
+  context.counters.drop(packet, Counter::drop_neighbor_unknown);
+  return false;
+}
+
+// True: it goes on.
+bool carry_out(Verdict verdict, Packet* packet, Context& context) {
+  switch (verdict) {
+    case Verdict::pass:
+      return true;
+    case Verdict::answered:
+      return context.output.to_port(static_cast<uint16_t>(packet->source), packet, context), false;
+    case Verdict::unknown:
+      return flood_unknown(packet, context);
+    case Verdict::spoofed:
+      return context.counters.drop(packet, Counter::drop_gateway_spoofed), false;
+    case Verdict::remote:
+      return context.counters.drop(packet, Counter::drop_gateway_remote), false;
   }
+  return true;
 }
 
 OVERLANE_INLINE Verdict handle(Packet& packet, Context& context) {
   const Headers& h = packet.headers;
   const Domain& domain = context.domains[packet.domain];
   if (OVERLANE_LIKELY(h.ether_type != ether_type::kArp && h.protocol != ip_protocol::kIcmpv6)) return Verdict::pass;
-  if (h.status != ParseStatus::ok || !(domain.proxy_arp || domain.arp_snooping)) return Verdict::pass;
+  if (h.status != ParseStatus::ok || !(domain.proxy_arp || domain.arp_snooping || domain.gateway_mac != 0))
+    return Verdict::pass;
   return h.ether_type == ether_type::kArp ? proxy_detail::handle_arp(packet, domain, context)
                                           : proxy_detail::handle_nd(packet, domain, context);
 }
@@ -121,17 +174,8 @@ void proxy_arp(Burst& burst, Context& context) {
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
     const Verdict verdict = handle(*packet, context);
-    if (OVERLANE_LIKELY(verdict == Verdict::pass)) {
+    if (OVERLANE_LIKELY(verdict == Verdict::pass) || carry_out(verdict, packet, context)) {
       burst.packets[kept++] = packet;
-    } else if (verdict == Verdict::answered) {
-      context.output.to_port(static_cast<uint16_t>(packet->source), packet, context);
-    } else {
-      raise_miss(*packet, context);
-      if (context.domains[packet->domain].flood_miss) {
-        burst.packets[kept++] = packet;
-      } else {
-        context.counters.drop(packet, Counter::drop_neighbor_unknown);
-      }
     }
   }
   burst.count = kept;

@@ -1,5 +1,6 @@
-// proxy_arp: answers ARP requests and neighbor solicitations for known neighbors in place, so that they never cross
-// the underlay; raises a miss for unknown ones; optionally learns neighbors from what passes by (snooping).
+// proxy_arp: answers ARP requests and neighbor solicitations for known neighbors and for gateways in place, so that
+// they never cross the underlay; raises a miss for unknown ones; optionally learns neighbors from what passes by
+// (snooping).
 #pragma once
 
 #include "stage/context.h"
@@ -11,7 +12,21 @@ void proxy_arp(Burst& burst, Context& context);
 
 namespace proxy_detail {
 
-enum class Verdict : uint8_t { pass, answered, unknown };
+enum class Verdict : uint8_t {
+  pass,
+  answered,
+  unknown,
+  spoofed,  // claims a gateway's address, or asks for it in another's name
+  remote,   // about a gateway, from a VTEP
+};
+
+// Tells the control plane, unless it was told lately.
+void raise_miss(const Miss& miss, Context& context);
+
+// Of a message of `sender`, sent by the station `mac`, about `target`: whether it concerns the gateway of its domain,
+// and is to be answered for that. pass: it does not concern it. Neither is v4-mapped IPv6.
+Verdict judge_gateway(const Packet& packet, const Domain& domain, IpAddress sender, Mac mac, IpAddress target,
+                      Context& context);
 
 // The neighbor's MAC, if it is to be answered for: known, not the asker, and not on the asker's own port.
 Mac answer_for(const Packet& packet, IpAddress target, Mac asker, Context& context, bool& known);
@@ -24,8 +39,8 @@ Verdict handle_nd(Packet& packet, const Domain& domain, Context& context);
 
 // Writes the answer "that is at `mac`" over a request.
 void reply_arp(Packet& packet, Mac mac);
-// The same over a solicitation; extension headers, if any, are gone.
-void reply_nd(Packet& packet, Mac mac);
+// The same over a solicitation; extension headers, if any, are gone. flags: besides the usual.
+void reply_nd(Packet& packet, Mac mac, uint32_t flags = 0);
 // Whether it is a whole and valid neighbor solicitation (RFC 4861, section 7.1.1).
 bool is_solicitation(const Packet& packet);
 

@@ -44,7 +44,7 @@ Mac link_layer_option(const uint8_t* options, uint32_t length, uint8_t type) {
 
 }  // namespace
 
-void reply_nd(Packet& packet, Mac mac) {
+void reply_nd(Packet& packet, Mac mac, uint32_t flags) {
   auto& ip = *reinterpret_cast<Ipv6*>(packet.data + packet.headers.l3);
   uint8_t target[16];
   std::memcpy(target, packet.data + packet.headers.l4 + offsetof(NeighborMessage, target), sizeof target);
@@ -63,7 +63,7 @@ void reply_nd(Packet& packet, Mac mac) {
   auto* message = reinterpret_cast<NeighborMessage*>(&ip + 1);
   message->icmp = {nd::kAdvertisement, 0, {}};
   message->icmp.checksum = 0;
-  message->flags = nd::kOverride | (probe ? 0 : nd::kSolicited);
+  message->flags = flags | nd::kOverride | (probe ? 0 : nd::kSolicited);
   std::memcpy(message->target, target, sizeof target);
   auto* option = reinterpret_cast<LinkLayerOption*>(message + 1);
   *option = {nd::kTargetLinkLayer, 1, {}};
@@ -75,6 +75,16 @@ void reply_nd(Packet& packet, Mac mac) {
   packet.length = packet.headers.l3 + sizeof(Ipv6) + kAdvertisement;
   packet.cut = 0;
 }
+
+namespace {
+
+Verdict answer_nd(Packet& packet, Mac mac, uint32_t flags, Context& context) {
+  reply_nd(packet, mac, flags);
+  context.counters.port(packet.ingress).add(Counter::nd_replied);
+  return Verdict::answered;
+}
+
+}  // namespace
 
 bool is_solicitation(const Packet& packet) {
   const Headers& h = packet.headers;
@@ -98,20 +108,22 @@ Verdict handle_nd(Packet& packet, const Domain& domain, Context& context) {
   const auto* options = reinterpret_cast<const uint8_t*>(&message + 1);
   const uint32_t option_bytes = length - sizeof(NeighborMessage);
   const bool remote = is_tunnel(packet.source);
+  const IpAddress target = IpAddress::v6(message.target);
+  const IpAddress owner = solicitation ? IpAddress::v6(ip.source) : target;
+  const Verdict gateway = owner.is_v4() || target.is_v4()
+                              ? Verdict::pass
+                              : judge_gateway(packet, domain, owner, source_mac(packet.data), target, context);
+  if (gateway == Verdict::spoofed || gateway == Verdict::remote) return gateway;
   if (domain.arp_snooping && (!remote || domain.learn_remote)) {
-    const uint8_t* owner = solicitation ? ip.source : message.target;
     const Mac mac =
         link_layer_option(options, option_bytes, solicitation ? nd::kSourceLinkLayer : nd::kTargetLinkLayer);
-    if (!is_unspecified(owner)) snoop(packet, IpAddress::v6(owner), mac, context);
+    if (owner != IpAddress{}) snoop(packet, owner, mac, context);
   }
+  if (gateway == Verdict::answered) return answer_nd(packet, domain.gateway_mac, nd::kRouter, context);
   if (!domain.proxy_arp || remote || !solicitation) return Verdict::pass;
   bool known;
-  const Mac mac = answer_for(packet, IpAddress::v6(message.target), source_mac(packet.data), context, known);
-  if (mac != 0) {
-    reply_nd(packet, mac);
-    context.counters.port(packet.ingress).add(Counter::nd_replied);
-    return Verdict::answered;
-  }
+  const Mac mac = answer_for(packet, target, source_mac(packet.data), context, known);
+  if (mac != 0) return answer_nd(packet, mac, 0, context);
   if (known || !is_group(destination_mac(packet.data))) return Verdict::pass;
   return Verdict::unknown;
 }

@@ -33,6 +33,7 @@ inline constexpr uint8_t kSolicitation = 135;
 inline constexpr uint8_t kAdvertisement = 136;
 inline constexpr uint8_t kSourceLinkLayer = 1;
 inline constexpr uint8_t kTargetLinkLayer = 2;
+inline constexpr uint32_t kRouter = 0x80000000;
 inline constexpr uint32_t kSolicited = 0x40000000;
 inline constexpr uint32_t kOverride = 0x20000000;
 inline constexpr uint8_t kHopLimit = 255;

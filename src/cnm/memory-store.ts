@@ -9,7 +9,9 @@ export class MemoryStore implements Store {
 
   load(kind: string): Iterable<StoredRecord> {
     const records = this.#open().get(checkName(kind, 'kind')) ?? new Map<string, string>();
-    return [...records].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, json]) => JSON.parse(json) as StoredRecord);
+    return [...records]
+      .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      .map(([, json]) => JSON.parse(json) as StoredRecord);
   }
 
   commit(changes: Changes): void {

@@ -18,15 +18,15 @@ export interface Changes {
 /** Keeps records by kind and id. */
 export interface Store {
   /**
-   * The records of a kind (`network`, `endpoint`, `sandbox`, …), by id; copies, as of this call. Their shape is for the
-   * caller to know.
+   * The records of a kind (`network`, `endpoint`, `sandbox`, …), in the order of their ids in
+   * UTF-8; copies, as of this call. Their shape is for the caller to know.
    *
    * @throws {OverlaneError} `ERR_OVERLANE_STORE`, `ERR_OVERLANE_CLOSED`.
    */
   load(kind: string): Iterable<StoredRecord>;
 
   /**
-   * All or nothing, and durable when it returns.
+   * All or nothing. When it returns, the end of this process takes nothing back.
    *
    * @throws {OverlaneError} `ERR_OVERLANE_STORE` with what to do when the disk is full, read-only and so on; nothing has
    *   changed then. `ERR_OVERLANE_OPTION` for a record that JSON cannot hold, `ERR_OVERLANE_CLOSED`.
@@ -95,7 +95,7 @@ function checkJson(value: unknown, where: string, depth: number): void {
 
 function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value);
-  return (prototype === Object.prototype || prototype === null) && !('toJSON' in value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function show(value: unknown): string {

@@ -130,7 +130,7 @@ export class Bridge {
   addPeer(peer: PeerOptions): this {
     this.#open();
     checkOptions(peerOptions, peer, 'addPeer');
-    const vlan = this.#vlan(peer.vlan, 'addPeer');
+    const vlan = this.nativeVlan(peer.vlan, 'addPeer');
     const mac = stationMac(peer.mac, "option 'mac' of addPeer");
     const ip = peer.ip === undefined ? null : hostIp(peer.ip, "option 'ip' of addPeer");
     const vtep = this.#vtep(peer.vtep, "option 'vtep' of addPeer");
@@ -143,7 +143,7 @@ export class Bridge {
   removePeer(peer: MacOptions): boolean {
     this.#open();
     checkOptions(macOptions, peer, 'removePeer');
-    const vlan = this.#vlan(peer.vlan, 'removePeer');
+    const vlan = this.nativeVlan(peer.vlan, 'removePeer');
     return this.#remotes.removePeer(vlan, stationMac(peer.mac, "option 'mac' of removePeer"));
   }
 
@@ -155,7 +155,7 @@ export class Bridge {
     this.#attached(port, "option 'port' of addFdb");
     if (this.#members.needsStations) this.#members.refuseUplink(port, 'addFdb');
     else this.#onlyLearning('addFdb');
-    const vlan = this.#vlan(entry.vlan, 'addFdb');
+    const vlan = this.nativeVlan(entry.vlan, 'addFdb');
     const mac = stationMac(entry.mac, "option 'mac' of addFdb");
     this.#remotes.refusePeer(vlan, mac);
     native(`bridge '${this.name}'`, () => side.addFdb(this.index, vlan, mac, port.index, null));
@@ -167,7 +167,7 @@ export class Bridge {
   removeFdb(entry: MacOptions): boolean {
     const side = this.#open();
     checkOptions(macOptions, entry, 'removeFdb');
-    const vlan = this.#vlan(entry.vlan, 'removeFdb');
+    const vlan = this.nativeVlan(entry.vlan, 'removeFdb');
     const mac = stationMac(entry.mac, "option 'mac' of removeFdb");
     this.#remotes.refusePeer(vlan, mac);
     this.#members.removeStation(vlan, mac);
@@ -179,7 +179,7 @@ export class Bridge {
     this.#open();
     checkOptions(neighborOptions, neighbor, 'addNeighbor');
     this.#onlyLearning('addNeighbor');
-    const vlan = this.#vlan(neighbor.vlan, 'addNeighbor');
+    const vlan = this.nativeVlan(neighbor.vlan, 'addNeighbor');
     const ip = hostIp(neighbor.ip, "option 'ip' of addNeighbor");
     this.#remotes.addNeighbor(vlan, ip, stationMac(neighbor.mac, "option 'mac' of addNeighbor"));
     return this;
@@ -189,7 +189,7 @@ export class Bridge {
   removeNeighbor(ip: IpAddress, options: VlanOptions = {}): boolean {
     this.#open();
     checkOptions(vlanOptions, options, 'removeNeighbor');
-    const vlan = this.#vlan(options.vlan, 'removeNeighbor');
+    const vlan = this.nativeVlan(options.vlan, 'removeNeighbor');
     return this.#remotes.removeNeighbor(vlan, hostIp(ip, 'removeNeighbor'));
   }
 
@@ -210,6 +210,21 @@ export class Bridge {
     return this.#remotes.removeFlood(this.#floodVlans(options, 'removeVtep'), this.#vtep(vtep, 'removeVtep'));
   }
 
+  /**
+   * Bridges that are told their peers: accepts frames of the untagged network from this VTEP without a peer behind it, such as what the
+   * router of another node has routed into this network. Returns whether that is new.
+   */
+  acceptVtep(vtep: IpAddress): boolean {
+    this.#open();
+    return this.#remotes.accept(this.nativeVlan(undefined, 'acceptVtep'), this.#vtep(vtep, 'acceptVtep'));
+  }
+
+  /** Takes that back. Returns whether it was accepted. */
+  refuseVtep(vtep: IpAddress): boolean {
+    this.#open();
+    return this.#remotes.refuse(this.nativeVlan(undefined, 'refuseVtep'), this.#vtep(vtep, 'refuseVtep'));
+  }
+
   #floodVlans(options: VlanOptions, where: string): number[] {
     checkOptions(vlanOptions, options, where);
     if (this.#config.vteps === null) {
@@ -217,7 +232,7 @@ export class Bridge {
         `bridge '${this.name}' is told its peers, so ${where} does not apply; use addPeer, or give addBridge 'vteps' (it may be empty)`,
       );
     }
-    if (options.vlan !== undefined) return [this.#vlan(options.vlan, where)];
+    if (options.vlan !== undefined) return [this.nativeVlan(options.vlan, where)];
     return this.#config.options.domains.filter(({ vni }) => vni !== -1).map(({ vlan }) => vlan);
   }
 
@@ -245,12 +260,13 @@ export class Bridge {
     return neighborEntries(this.#open().neighbors(this.index), this.#state);
   }
 
-  /** Takes the bridge out of the dataplane, with its entries; its ports are free again. */
+  /** Takes the bridge out of the dataplane, with its entries and interfaces of routers; its ports are free again. */
   close(): void {
     if (this.#closed || this.#state.closed) return;
     const side = this.#state.native;
     const where = `bridge '${this.name}'`;
     for (const port of this.ports) this.#members.detach(port);
+    for (const router of this.#state.routers.byName.values()) router.forget(this);
     native(where, () => side.removeBridge(this.index));
     this.#closed = true;
     this.#state.bridges.delete(this);
@@ -272,7 +288,8 @@ export class Bridge {
     );
   }
 
-  #vlan(vlan: number | undefined, where: string): number {
+  /** @internal The native VLAN of one of its networks. */
+  nativeVlan(vlan: number | undefined, where: string): number {
     return domainVlan(this.name, this.#config, vlan, where);
   }
 

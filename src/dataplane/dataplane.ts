@@ -12,6 +12,8 @@ import { type DataplaneEvents, emitAll, takeEvents } from './events.js';
 import type { Port } from './port.js';
 import { openPort } from './port-open.js';
 import type { PortOptions } from './port-options.js';
+import { openRouter, type Router } from './router.js';
+import type { RouterOptions } from './router-options.js';
 import { type RunOptions, readRunOptions } from './run-options.js';
 import { busy, State } from './state.js';
 import type { FrameUnderlay, UdpUnderlay, Underlay } from './underlay.js';
@@ -84,6 +86,11 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
     return this.#state.bridges.byName;
   }
 
+  /** The open routers by name. */
+  get routers(): ReadonlyMap<string, Router> {
+    return this.#state.routers.byName;
+  }
+
   /**
    * Adds a port. A live port opens or makes its interface now, which carries packets from `start()` on; a pcap port opens its files:
    * what it writes to is replaced. A live dataplane does not read captures.
@@ -123,6 +130,15 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
     const config = bridgeOptions(options, this.#state.fdbEntries);
     if (config.underlay !== null) this.#state.underlays.own(config.underlay, "option 'underlay' of addBridge");
     return openBridge(this.#state, this.#state.bridges.nameFor(options.name, 'bridge'), config);
+  }
+
+  /**
+   * Adds a router, to which `addInterface()` connects bridges.
+   *
+   * @throws {OverlaneError} `ERR_OVERLANE_EXISTS` when its name is taken.
+   */
+  addRouter(options: RouterOptions = {}): Router {
+    return openRouter(this.#state, options);
   }
 
   /**

@@ -10,11 +10,11 @@ import { MAX_MTU } from './mtu.js';
 import type { CounterRow, State } from './state.js';
 import type { Underlay } from './underlay.js';
 
-/** Somebody asked, by ARP or ND, for an address that no neighbor is known to have. */
+/** Somebody asked, by ARP or ND, for an address that no neighbor is known to have, or sent packets there through a router. */
 export interface Miss {
-  /** Name of the bridge. */
+  /** Name of the bridge that the address belongs to. */
   bridge: string;
-  /** Name of the port, or `udp` underlay, that the request came in on. */
+  /** Name of the port, or `udp` underlay, that the request or packet came in on. */
   port: string;
   /** 802.1Q VLAN, or null for the untagged network. */
   vlan: number | null;

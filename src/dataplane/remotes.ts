@@ -8,7 +8,7 @@ import { atomically, native, type Step } from './undo.js';
 interface Vtep {
   vlan: number;
   ip: Uint8Array;
-  /** Peers behind it. */
+  /** Peers behind it, and one for being accepted without. */
   peers: number;
   /** BUM frames are copied to it. */
   flood: boolean;
@@ -51,6 +51,8 @@ export class Remotes {
   readonly #where: string;
   readonly #vteps = new Map<string, Vtep>();
   readonly #peers = new Map<string, Peer>();
+  /** VTEPs that frames are accepted from for another reason than a peer. */
+  readonly #accepted = new Map<string, Vtep>();
   readonly #neighbors = new Map<string, Neighbor>();
 
   constructor(side: NativeDataplane, bridge: number, name: string) {
@@ -159,6 +161,28 @@ export class Remotes {
   #leave(vtep: Vtep): void {
     vtep.peers--;
     if (vtep.peers === 0 && !vtep.flood) this.#forget(vtep);
+  }
+
+  /** Accepts frames from a VTEP whether or not there is a peer behind it. Returns whether that is new. */
+  accept(vlan: number, ip: Uint8Array): boolean {
+    const key = ipKey(vlan, ip);
+    if (this.#accepted.has(key)) return false;
+    atomically((step) => {
+      const vtep = this.#known(step, vlan, ip);
+      vtep.peers++;
+      this.#accepted.set(key, vtep);
+    });
+    return true;
+  }
+
+  /** Only from its peers, if any, from now on. Returns whether it was accepted. */
+  refuse(vlan: number, ip: Uint8Array): boolean {
+    const key = ipKey(vlan, ip);
+    const vtep = this.#accepted.get(key);
+    if (vtep === undefined) return false;
+    this.#accepted.delete(key);
+    this.#leave(vtep);
+    return true;
   }
 
   /** Returns whether there was such a peer. Its IPs go with it. */

@@ -6,6 +6,7 @@ import { UNTAGGED } from './bridge-options.js';
 import { optionError, shown } from './check.js';
 import { Keyrings } from './keyrings.js';
 import type { Port } from './port.js';
+import type { Router } from './router.js';
 import type { UdpUnderlay, Underlay } from './underlay.js';
 
 /** Who a port works for: bridges, each with a VLAN of its own or one with what has no tag, or any number of underlays. */
@@ -99,6 +100,7 @@ export class State {
   );
   readonly underlays: Registry<Underlay> = new Registry('underlay');
   readonly bridges = new Registry<Bridge>('bridge');
+  readonly routers = new Registry<Router>('router');
   readonly keyrings: Keyrings;
   readonly uses = new Map<Port, PortUse>();
   readonly fdbEntries: number;

@@ -47,6 +47,6 @@ export function openEndpointPort(
 export function closeEndpointPort(context: DriverContext, endpoint: EndpointRecord): void {
   const port = context.dataplane.ports.get(endpointPort(endpoint));
   if (port === undefined) return;
-  port.bridge?.detach(port);
+  for (const bridge of port.bridges) bridge.detach(port);
   port.close();
 }

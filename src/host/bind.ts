@@ -29,7 +29,7 @@ export function bindTcp(server: Server, place: HostPort): Promise<void> {
 /** A bound socket. @throws {OverlaneError} as `bindError` says. */
 export function bindUdp(place: HostPort): Promise<UdpSocket> {
   const { hostIp: address, hostPort: port } = place;
-  const socket = createUdp(address, { ipv6Only: true });
+  const socket = createUdp(address);
   return new Promise((resolve, reject) => {
     const failed = (cause: Error) => {
       socket.close();
@@ -43,10 +43,10 @@ export function bindUdp(place: HostPort): Promise<UdpSocket> {
   });
 }
 
-/** A socket of the IP version of `ip` that looks no names up. */
-export function createUdp(ip: string, options: Partial<SocketOptions> = {}): UdpSocket {
-  const type = isIPv4(ip) ? 'udp4' : 'udp6';
-  return createSocket({ ...options, type, lookup: (name, _, done) => done(null, name, isIPv4(name) ? 4 : 6) });
+/** A socket for the IP version of `ip` alone, which looks no names up. */
+export function createUdp(ip: string): UdpSocket {
+  const lookup: SocketOptions['lookup'] = (name, _, done) => done(null, name, isIPv4(name) ? 4 : 6);
+  return createSocket(isIPv4(ip) ? { type: 'udp4', lookup } : { type: 'udp6', ipv6Only: true, lookup });
 }
 
 function bindError({ protocol, hostIp, hostPort }: HostPort, cause: Error): OverlaneError {

@@ -22,6 +22,10 @@ import { forwardingOf, localRoutingOf, type Sysctl } from './sysctl.js';
 import { Transactions } from './transactions.js';
 import { findTroubles, type Trouble } from './trouble.js';
 
+export type { HostNetwork, Protocol, Publication } from './element.js';
+export type { Sysctl } from './sysctl.js';
+export type { Trouble } from './trouble.js';
+
 export interface FirewallOptions {
   /** Name of the table in the families inet and netdev: `overlane` (the default), or `overlane-` and up to 40 letters, digits, `_`, `-`. */
   table?: string;

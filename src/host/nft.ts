@@ -16,9 +16,11 @@ interface Ended {
 /** Runs nft in the network namespace of this process, or in that of the file `netns`. */
 export class Nft {
   readonly #netns: string | undefined;
+  readonly #program: string;
 
-  constructor(netns?: string) {
+  constructor(netns?: string, program = 'nft') {
     this.#netns = netns;
+    this.#program = program;
   }
 
   /**
@@ -28,13 +30,13 @@ export class Nft {
    *   namespace cannot be opened, `ERR_OVERLANE_SYSTEM` with nft's own words for everything else. Nothing has changed then.
    */
   async apply(script: string, check = false): Promise<void> {
-    const ended = await this.#run('nft', [...(check ? ['-c'] : []), '-f', '-'], script);
+    const ended = await this.#run(this.#program, [...(check ? ['-c'] : []), '-f', '-'], script);
     if (ended.status !== 0) throw refusal(ended, this.#netns);
   }
 
   /** What `nft WORDS` writes; same errors as `apply`. */
   async ask(...words: string[]): Promise<string> {
-    const ended = await this.#run('nft', words);
+    const ended = await this.#run(this.#program, words);
     if (ended.status !== 0) throw refusal(ended, this.#netns);
     return ended.out;
   }
@@ -80,7 +82,7 @@ function notStarted(file: string, cause: Error): OverlaneError {
 }
 
 function missing(program: string, cause?: unknown): OverlaneError {
-  const name = program === 'nft' ? 'nftables' : 'util-linux';
+  const name = program === 'nsenter' ? 'util-linux' : 'nftables';
   return new OverlaneError(
     'ERR_OVERLANE_MISSING',
     `the program ${program} is not installed; apt-get install ${name}, or do without published ports and masquerading`,
@@ -90,7 +92,7 @@ function missing(program: string, cause?: unknown): OverlaneError {
 
 function refusal({ status, err }: Ended, netns: string | undefined): OverlaneError {
   const words = err.trim().split('\n').slice(0, 6).join('\n');
-  if (/failed to execute nft/.test(err)) return missing('nft');
+  if (/^nsenter: failed to execute/m.test(err)) return missing('nft');
   if (/^nsenter: cannot open/m.test(err)) {
     return new OverlaneError(
       'ERR_OVERLANE_OPTION',

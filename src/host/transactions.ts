@@ -17,7 +17,7 @@ interface Change {
 type Task = { change: Change } | { run: () => Promise<void> };
 
 export interface TransactionsOptions extends RulesetOptions {
-  nft: Nft;
+  nft: Pick<Nft, 'apply'>;
   /** Whether the kernel has the netdev family. */
   netdev: boolean;
   report: (trouble: Trouble) => void;

@@ -29,10 +29,11 @@ function isClosed(dataplane: Dataplane): boolean {
   }
 }
 
-/** received + cloned + segmented = transmitted + consumed + coalesced + dropped. */
+/** received + originated + cloned + segmented = transmitted + consumed + coalesced + dropped. */
 export function expectBalance(dataplane: Dataplane): void {
-  const { received, cloned, segmented, transmitted, consumed, coalesced, dropped, balanced } = dataplane.counters();
-  expect(transmitted + consumed + coalesced + dropped).toBe(received + cloned + segmented);
+  const { received, originated, cloned, segmented, transmitted, consumed, coalesced, dropped, balanced } =
+    dataplane.counters();
+  expect(transmitted + consumed + coalesced + dropped).toBe(received + originated + cloned + segmented);
   expect(balanced).toBe(true);
 }
 

@@ -1,9 +1,6 @@
 /** Which addresses of a pool are taken, and which one is next. Costs memory for what is taken or was released, not for its size. */
 import { contains, type Span } from './prefix.js';
 
-/** How many released addresses are kept in order; beyond that the oldest wait for the next lap of the ring instead. */
-const MOST_RELEASED = 65_536;
-
 /**
  * Hands out the addresses of a span, which may be as long as a /8 or a /64.
  *
@@ -16,14 +13,19 @@ export class Ring {
   /** Address to owner; addresses out of the range may be here too. */
   readonly #taken = new Map<bigint, string>();
   #takenInRange = 0n;
-  readonly #released = new Released();
+  readonly #released: Released;
   /** Where the search goes on. */
   #cursor: bigint;
   /** Handed out by {@link next} last. */
   #given: bigint | undefined;
 
-  constructor(span: Span) {
+  /**
+   * @param mostReleased - how many released addresses are kept in order, so that months of coming and going in a /64 cost no
+   *   memory: the oldest beyond that wait for the next lap of the ring instead. All of a /16 by default.
+   */
+  constructor(span: Span, mostReleased = 65_536) {
     this.#span = span;
+    this.#released = new Released(mostReleased);
     this.#cursor = span.first;
   }
 
@@ -98,11 +100,16 @@ export class Ring {
 
 /** A queue from which anything can be removed. */
 class Released {
+  readonly #most: number;
   /** Address to its ticket: an entry of the queue with another ticket is void. */
   readonly #tickets = new Map<bigint, number>();
   #queue: { address: bigint; ticket: number }[] = [];
   #head = 0;
   #nextTicket = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   get size(): number {
     return this.#tickets.size;
@@ -116,7 +123,7 @@ class Released {
     const ticket = this.#nextTicket++;
     this.#tickets.set(address, ticket);
     this.#queue.push({ address, ticket });
-    if (this.#tickets.size > MOST_RELEASED) this.delete(this.oldest()!);
+    if (this.#tickets.size > this.#most) this.delete(this.oldest()!);
     if (this.#queue.length > 2 * this.#tickets.size + 64) this.#compact();
   }
 

@@ -1,0 +1,126 @@
+/**
+ * Driver `macvlan`: containers stand on the wire of an interface of the host with MACs of their own, on any VLAN of it. As with the
+ * kernel's macvlan, host and containers do not reach each other through the parent.
+ */
+
+import { withoutPrefix } from '../address.js';
+import { shortId } from '../cnm/ids.js';
+import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
+import { OverlaneError } from '../errors.js';
+import { probeAddress } from '../netns/probe.js';
+import { type Driver, type DriverContext, gatewaysFor } from './driver.js';
+import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
+import { OptionReader } from './options.js';
+import { closeParent, openParent, type Parent, parentText, readParent, refuseSharedParent } from './parent.js';
+
+const MODES = ['bridge', 'private', 'vepa', 'passthru'] as const;
+const PARENT = 'parent';
+const MODE = 'macvlan_mode';
+/** Without a parent. */
+const MTU = 1500;
+
+/** What is kept with the network. */
+interface Settled {
+  /** Null: the network is isolated. */
+  parent: Parent | null;
+  mode: (typeof MODES)[number];
+}
+
+export function macvlanDriver(context: DriverContext): Driver {
+  const { dataplane } = context;
+  const nameOf = ({ id }: NetworkRecord) => `net-${shortId(id)}`;
+  const close = (network: NetworkRecord) => {
+    dataplane.bridges.get(nameOf(network))?.close();
+    const { parent } = settledOf(network);
+    if (parent !== null) closeParent(context, parent);
+  };
+  return {
+    name: 'macvlan',
+    scope: 'local',
+    addressed: true,
+    settle: (network) => ({ ...settle(network, context) }),
+
+    async open(network) {
+      const { parent, mode } = settledOf(network);
+      const bridge = dataplane.addBridge({ name: nameOf(network), forwarding: `macvlan-${mode}` });
+      try {
+        if (parent === null) return;
+        const vlan = parent.vlan === null ? {} : { vlan: parent.vlan };
+        bridge.attach(openParent(context, parent), { uplink: true, ...vlan });
+      } catch (error) {
+        close(network);
+        throw error;
+      }
+    },
+    close: async (network) => close(network),
+
+    async check(network, endpoint) {
+      const { parent } = settledOf(network);
+      if (parent !== null) await refuseDuplicate(network, endpoint, parent);
+    },
+
+    async join(network, endpoint, sandbox) {
+      const { parent, mode } = settledOf(network);
+      const bridge = dataplane.bridges.get(nameOf(network));
+      if (bridge === undefined) throw notOpen(network);
+      const uplink = parent === null ? null : openParent(context, parent);
+      const mac = mode === 'passthru' ? uplink!.mac! : endpoint.mac!;
+      const port = openEndpointPort(context, endpoint, sandbox, { mtu: uplink?.mtu ?? MTU, mac });
+      try {
+        bridge.attach(port, mode === 'passthru' ? {} : { mac });
+      } catch (error) {
+        closeEndpointPort(context, endpoint);
+        throw error;
+      }
+      return { gateways: gatewaysFor(network) };
+    },
+    leave: async (_network, endpoint) => closeEndpointPort(context, endpoint),
+
+    bridges: (network) => (dataplane.bridges.has(nameOf(network)) ? [nameOf(network)] : []),
+    port: (endpoint: EndpointRecord) => endpointPort(endpoint),
+  };
+}
+
+function settledOf(network: NetworkRecord): Settled {
+  return network.settled as unknown as Settled;
+}
+
+function settle(network: NetworkRecord, context: DriverContext): Settled {
+  const options = new OptionReader('macvlan', network.options, [PARENT, MODE]);
+  const mode = options.oneOf(MODE, MODES, 'bridge');
+  const text = options.text(PARENT);
+  if (text === undefined || network.internal) {
+    if (mode === 'passthru') {
+      throw new OverlaneError(
+        'ERR_OVERLANE_OPTION',
+        `option '${MODE}' is passthru, which needs a '${PARENT}' to pass through`,
+      );
+    }
+    return { parent: null, mode };
+  }
+  const parent = readParent(text);
+  refuseSharedParent(context, parent, ['macvlan', 'ipvlan']);
+  return { parent, mode };
+}
+
+/** Who else on the wire has the address (RFC 5227 for IPv4, RFC 4862 for IPv6)? */
+export async function refuseDuplicate(network: NetworkRecord, endpoint: EndpointRecord, parent: Parent): Promise<void> {
+  const vlan = parent.vlan === null ? {} : { vlan: parent.vlan };
+  const probes = endpoint.addresses.map(async ({ address }) => {
+    const ip = withoutPrefix(address);
+    const holder = await probeAddress({ interface: parent.link, ...vlan, mac: endpoint.mac!, ip });
+    if (holder === null) return;
+    throw new OverlaneError(
+      'ERR_OVERLANE_EXISTS',
+      `${ip} is in use on ${parentText(parent)} by ${holder.mac}; choose another address, or exclude those that are not ours with --ip-range or --aux-address on network ${network.name}`,
+    );
+  });
+  await Promise.all(probes);
+}
+
+function notOpen(network: NetworkRecord): OverlaneError {
+  return new OverlaneError(
+    'ERR_OVERLANE_BUSY',
+    `network ${network.name} could not be brought back after the last start; the log says why. Remove it and make it again`,
+  );
+}
