@@ -116,6 +116,16 @@ export function parseCidr(text: string): Cidr {
   return { address, prefix: Number(digits) };
 }
 
+/** `10.0.0.2` of `10.0.0.2/24`; an address without a prefix length is returned as it is. */
+export function withoutPrefix(address: string): string {
+  return address.replace(/\/\d+$/, '');
+}
+
+/** `10.0.0.1/24` of an address and a subnet that it is in, such as `10.0.0.0/24`. */
+export function inSameSubnet(ip: string, subnet: string): string {
+  return `${ip}${subnet.slice(subnet.indexOf('/'))}`;
+}
+
 /** Whether an address is in a subnet, both as text; never across IP versions. */
 export function inSubnet(ip: string, subnet: string): boolean {
   const bytes = parseIp(ip);

@@ -55,7 +55,7 @@ export type {
   XdpPortOptions,
 } from './dataplane/live-port-options.js';
 export { type Family, vxlanMtu } from './dataplane/mtu.js';
-export type { Port } from './dataplane/port.js';
+export type { ClosePortOptions, Port } from './dataplane/port.js';
 export type { MemoryPortOptions, PcapPortOptions, PortOptions } from './dataplane/port-options.js';
 export { type Capability, dropPrivileges, type PrivilegeOptions } from './dataplane/privileges.js';
 export type { RunOptions } from './dataplane/run-options.js';

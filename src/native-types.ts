@@ -53,6 +53,12 @@ export interface NativePrefix {
   length: number;
 }
 
+export interface NativeRoute {
+  /** Of length 0: the default route. */
+  to: NativePrefix;
+  via: Uint8Array | null;
+}
+
 export interface NativeTapPortOptions {
   name: string;
   mtu: number;
@@ -61,9 +67,11 @@ export interface NativeTapPortOptions {
   /** Name of the interface in it. */
   interface: string;
   mac: Uint8Array | null;
+  /** null: left as it is. */
+  alias: string | null;
+  persistent: boolean;
   addresses: NativePrefix[];
-  /** `to` of length 0: the default route. */
-  routes: { to: NativePrefix; via: Uint8Array | null }[];
+  routes: NativeRoute[];
   /** 1, or as many as there are workers. */
   queues: number;
   offload: boolean;
@@ -231,4 +239,26 @@ export interface NativeEvent {
   reason: '' | 'no-key' | 'exhausted' | 'limit-near' | 'engine' | 'stale';
   /** Nanoseconds; 0 where nobody looked at a clock. */
   timestamp: bigint;
+}
+
+export interface NativeLinkRow {
+  index: number;
+  name: string;
+  /** As the kernel calls it; empty: a physical one, or loopback. */
+  kind: string;
+  mac: Uint8Array;
+  mtu: number;
+  /** As it was set; there may be no carrier. */
+  up: boolean;
+  alias: string;
+}
+
+/** null: left as it is. */
+export interface NativeLinkSettings {
+  up: boolean | null;
+  arp: boolean | null;
+  mtu: number | null;
+  mac: Uint8Array | null;
+  /** Up to 255 bytes; empty: none. */
+  alias: string | null;
 }

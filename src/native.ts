@@ -15,11 +15,15 @@ import type {
   NativeFrameUnderlayOptions,
   NativeKey,
   NativeKeyringOptions,
+  NativeLinkRow,
+  NativeLinkSettings,
   NativeMemoryPortOptions,
   NativeNeighborRow,
   NativeOpened,
   NativePacketPortOptions,
   NativePcapPortOptions,
+  NativePrefix,
+  NativeRoute,
   NativeTapPortOptions,
   NativeUdpUnderlayOptions,
   NativeXdpPortOptions,
@@ -34,7 +38,8 @@ export interface NativeDataplane {
   addTapPort(options: NativeTapPortOptions): NativeOpened;
   addPacketPort(options: NativePacketPortOptions): NativeOpened;
   addXdpPort(options: NativeXdpPortOptions): NativeOpened;
-  removePort(port: number): void;
+  /** `keep`: a persistent TAP stays. */
+  removePort(port: number, keep: boolean): void;
   /** Makes the port that carries it, too; `removeUnderlay()`, then `removePort()`. */
   addUdpUnderlay(options: NativeUdpUnderlayOptions): { underlay: number; port: number; mtu: number };
   addFrameUnderlay(options: NativeFrameUnderlayOptions): number;
@@ -117,7 +122,28 @@ export interface FdbMeasure {
   entries: number;
 }
 
-export interface Addon {
+/** Namespaces are paths; null: that of this process. What throws says what the kernel says, with a code. */
+export interface NativeNetns {
+  createNamespace(path: string): void;
+  deleteNamespace(path: string): void;
+  isNamespace(path: string): boolean;
+  namespaceId(netns: string | null): string;
+  listLinks(netns: string | null): NativeLinkRow[];
+  listAddresses(netns: string | null): { link: string; address: NativePrefix }[];
+  /** Unicast, of the main table; `link` empty: none. */
+  listRoutes(netns: string | null): (NativeRoute & { link: string })[];
+  deleteLink(netns: string | null, name: string): void;
+  renameLink(netns: string | null, name: string, to: string): void;
+  setLink(netns: string | null, name: string, settings: NativeLinkSettings): void;
+  changeAddress(netns: string | null, link: string, address: NativePrefix, add: boolean): void;
+  /** `scope`: RT_SCOPE_*. */
+  changeRoute(netns: string | null, link: string, route: NativeRoute & { scope: number | null }, add: boolean): void;
+  /** `path` is one below `/proc/sys`. */
+  readSysctl(netns: string | null, path: string): string;
+  writeSysctl(netns: string | null, path: string, value: string): void;
+}
+
+export interface Addon extends NativeNetns {
   Dataplane: new (options: NativeDataplaneOptions) => NativeDataplane;
   CaptureReader: new (path: string) => NativeCaptureReader;
   CaptureWriter: new (path: string) => NativeCaptureWriter;

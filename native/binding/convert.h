@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "net/link.h"
 #include "stage/context.h"
 #include "table/address.h"
 #include "wire/ethernet.h"
@@ -40,6 +41,17 @@ inline IpAddress to_ip(const Napi::Value& value) {
 }
 inline std::string to_text(const Napi::Value& value) {
   return value.IsNull() ? std::string() : value.As<Napi::String>().Utf8Value();
+}
+
+inline IpPrefix to_prefix(const Napi::Value& value) {
+  auto o = value.As<Napi::Object>();
+  return {to_ip(o.Get("ip")), static_cast<uint8_t>(to_u32(o.Get("length")))};
+}
+inline Route to_route(const Napi::Value& value) {
+  auto o = value.As<Napi::Object>();
+  Route route{to_prefix(o.Get("to")), {}, {}};
+  if (!o.Get("via").IsNull()) route.via = to_ip(o.Get("via"));
+  return route;
 }
 
 inline EspCarriage to_esp(const Napi::Value& value) {

@@ -84,10 +84,14 @@ uint16_t DataplaneObject::add_port(Info info, std::unique_ptr<Port> port, uint32
   return add_port(info, std::move(ports), mtu);
 }
 
+// Before something is made that would stay.
+void DataplaneObject::check_room(Info info) {
+  if (memory_ports_.size() < Dataplane::kMaxPorts) return;
+  throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports in its life");
+}
+
 uint16_t DataplaneObject::add_port(Info info, std::vector<std::unique_ptr<Port>> ports, uint32_t mtu) {
-  if (memory_ports_.size() >= Dataplane::kMaxPorts) {
-    throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports in its life");
-  }
+  check_room(info);
   const uint16_t index = engine(info).add_port(std::move(ports), mtu);
   memory_ports_.push_back(nullptr);
   return index;
@@ -117,7 +121,7 @@ Napi::Value DataplaneObject::add_pcap_port(Info info) {
 
 void DataplaneObject::remove_port(Info info) {
   const uint16_t index = port(info, info[0]);
-  engine(info).remove_port(index);
+  engine(info).remove_port(index, to_bool(info[1]));
   memory_ports_[index] = nullptr;
 }
 

@@ -82,6 +82,7 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
   uint16_t domain(Info info);
   uint16_t add_port(Info info, std::unique_ptr<Port> port, uint32_t mtu);
   uint16_t add_port(Info info, std::vector<std::unique_ptr<Port>> ports, uint32_t mtu);
+  void check_room(Info info);
   MemoryPort& memory_port(Info info);
 
   std::unique_ptr<Engine> engine_;

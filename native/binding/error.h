@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "net/netns.h"
+
 namespace overlane {
 
 // Only for calls from JavaScript that may throw; never on the packet path.
@@ -12,6 +14,10 @@ namespace overlane {
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("code", Napi::String::New(env, code));
   throw error;
+}
+
+inline void check(Napi::Env env, const NetResult& result) {
+  if (!result) throw_error(env, result.code, result.message);
 }
 
 }  // namespace overlane

@@ -18,31 +18,21 @@ std::string read_netns(const Napi::Object& o) {
   return to_text(o.Get("netns"));
 }
 
-IpPrefix read_prefix(const Napi::Object& o) {
-  return {to_ip(o.Get("ip")), static_cast<uint8_t>(to_u32(o.Get("length")))};
-}
-
 LinkSettings read_link(const Napi::Object& o) {
   LinkSettings link;
+  if (!o.Get("alias").IsNull()) link.alias = to_text(o.Get("alias"));
   if (!o.Get("mac").IsNull()) link.mac = to_mac(o.Get("mac"));
   link.mtu = to_u32(o.Get("mtu"));
   if (const uint32_t size = to_u32(o.Get("gsoMaxSize"))) link.gso_max_size = size;
   auto addresses = o.Get("addresses").As<Napi::Array>();
   for (uint32_t i = 0; i < addresses.Length(); ++i) {
-    link.addresses.push_back(read_prefix(addresses.Get(i).As<Napi::Object>()));
+    link.addresses.push_back(to_prefix(addresses.Get(i)));
   }
   auto routes = o.Get("routes").As<Napi::Array>();
   for (uint32_t i = 0; i < routes.Length(); ++i) {
-    auto route = routes.Get(i).As<Napi::Object>();
-    Route& added = link.routes.emplace_back();
-    added.to = read_prefix(route.Get("to").As<Napi::Object>());
-    if (!route.Get("via").IsNull()) added.via = to_ip(route.Get("via"));
+    link.routes.push_back(to_route(routes.Get(i)));
   }
   return link;
-}
-
-void check(Napi::Env env, const NetResult& result) {
-  if (!result) throw_error(env, result.code, result.message);
 }
 
 UnderlayOptions read_underlay(const Napi::Object& o) {
@@ -102,7 +92,7 @@ Napi::Value DataplaneObject::opened(Info info, Ports ports, const LinkDetails& l
   const uint16_t index = add_port(info, std::move(ports), link.mtu);
   const NetResult watched = engine(info).watch_link(index, netns, interface);
   if (!watched) {
-    engine(info).remove_port(index);
+    engine(info).remove_port(index, link.tap && link.tap->persistent);  // which was there before
     check(env, watched);
   }
   auto result = Napi::Object::New(env);
@@ -125,7 +115,9 @@ Napi::Value DataplaneObject::add_tap_port(Info info) {
   options.name = to_text(o.Get("interface"));
   options.queues = to_u32(o.Get("queues"));
   options.offload = to_bool(o.Get("offload"));
+  options.persistent = to_bool(o.Get("persistent"));
   options.link = read_link(o);
+  check_room(info);
   Ports ports;
   LinkDetails link;
   check(info.Env(), TapPort::open(options, engine(info).worker_count(), next_owner(info), ports, link));

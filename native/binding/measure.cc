@@ -70,6 +70,7 @@ void init_measure(Napi::Env env, Napi::Object exports) {
   for (const char* kind : kFdbKinds) kinds.Set(kinds.Length(), kind);
   exports.Set("fdbKinds", kinds);
   init_system(env, exports);
+  init_netns(env, exports);
 }
 
 }  // namespace overlane

@@ -12,7 +12,6 @@
 
 #include <cerrno>
 #include <functional>
-#include <thread>
 
 #include "binding/convert.h"
 #include "binding/error.h"
@@ -45,10 +44,6 @@ class Descriptor {
   int fd_;
 };
 
-void check(Napi::Env env, const NetResult& result) {
-  if (!result) throw_error(env, result.code, result.message);
-}
-
 NetResult isolated(const std::function<NetResult()>& work) {
   if (unshare(CLONE_NEWNET) != 0) return net_error(errno, "make a network namespace", "CAP_SYS_ADMIN");
   return work();
@@ -56,22 +51,7 @@ NetResult isolated(const std::function<NetResult()>& work) {
 
 // In a namespace that ends with the thread, and with it what was made there.
 NetResult in_throwaway_namespace(const std::function<NetResult()>& work) {
-  NetResult result;
-  const auto failed = [](const char* why) {
-    return NetResult{"ERR_OVERLANE_SYSTEM", std::string("cannot try it in a namespace: ") + why};
-  };
-  try {
-    std::thread([&] {
-      try {
-        result = isolated(work);
-      } catch (const std::exception& e) {
-        result = failed(e.what());
-      }
-    }).join();
-  } catch (const std::exception& e) {
-    return failed(e.what());
-  }
-  return result;
+  return in_thread([&] { return isolated(work); });
 }
 
 NetResult try_tap(bool& tso, bool& uso) {

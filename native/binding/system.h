@@ -6,5 +6,7 @@
 namespace overlane {
 
 void init_system(Napi::Env env, Napi::Object exports);
+// binding/netns.cc: namespaces, and the interfaces in them
+void init_netns(Napi::Env env, Napi::Object exports);
 
 }  // namespace overlane

@@ -93,10 +93,11 @@ uint16_t Engine::add_port(std::vector<std::unique_ptr<Port>> ports, uint32_t mtu
   return index;
 }
 
-void Engine::remove_port(uint16_t port) {
+void Engine::remove_port(uint16_t port, bool keep) {
   if (monitor_) monitor_->unwatch(port);
   change([&](Dataplane& dataplane, uint32_t worker) {
     workers_[worker]->unwatch_port(port);
+    if (!keep) dataplane.port(port)->discard();
     dataplane.remove_port(port);
   });
 }

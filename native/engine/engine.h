@@ -35,7 +35,8 @@ class Engine {
 
   // ports: one for each worker.
   uint16_t add_port(std::vector<std::unique_ptr<Port>> ports, uint32_t mtu);
-  void remove_port(uint16_t port);
+  // keep: what it made and what would outlive it, a persistent TAP, stays.
+  void remove_port(uint16_t port, bool keep = false);
   // Reports what becomes of the interface, as events and to the port.
   NetResult watch_link(uint16_t port, const std::string& netns, const std::string& interface);
 

@@ -4,6 +4,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -19,6 +20,12 @@ T value_of(const uint8_t* value, size_t length) {
 std::string text_of(const uint8_t* value, size_t length) {
   const auto* text = reinterpret_cast<const char*>(value);
   return {text, strnlen(text, length)};
+}
+
+bool read_ip(unsigned family, const uint8_t* value, size_t length, IpAddress& ip) {
+  if (family == AF_INET && length == 4) return ip = IpAddress::v4(value), true;
+  if (family == AF_INET6 && length == 16) return ip = IpAddress::v6(value), true;
+  return false;
 }
 
 void read_tap(const uint8_t* data, size_t length, LinkDetails& details) {
@@ -53,9 +60,13 @@ bool read_link(const nlmsghdr& message, LinkDetails& details) {
   if (family.ifi_family != AF_UNSPEC) return false;  // about a bridge's port: RTM_DELLINK says that it left the bridge
   details = {};
   details.index = static_cast<uint32_t>(family.ifi_index);
+  details.flags = family.ifi_flags;
   bool carrier = family.ifi_flags & IFF_RUNNING;  // should the attribute be missing
   each_attribute_of<ifinfomsg>(message, [&](uint16_t type, const uint8_t* value, size_t n) {
     if (type == IFLA_IFNAME) details.name = text_of(value, n);
+    if (type == IFLA_IFALIAS) details.alias = text_of(value, n);
+    if (type == IFLA_GSO_MAX_SIZE) details.gso_max_size = value_of<uint32_t>(value, n);
+    if (type == IFLA_TXQLEN) details.tx_queue_length = value_of<uint32_t>(value, n);
     if (type == IFLA_MTU) details.mtu = value_of<uint32_t>(value, n);
     if (type == IFLA_ADDRESS && n == 6) details.mac = load_mac(value);
     if (type == IFLA_CARRIER) carrier = value_of<uint8_t>(value, n) != 0;
@@ -65,19 +76,59 @@ bool read_link(const nlmsghdr& message, LinkDetails& details) {
   return true;
 }
 
-bool has_address(const nlmsghdr& message, const IpAddress& ip) {
+bool read_address(const nlmsghdr& message, uint32_t& link, IpPrefix& address) {
   if (message.nlmsg_type != RTM_NEWADDR || message.nlmsg_len < NLMSG_LENGTH(sizeof(ifaddrmsg))) return false;
-  uint8_t wanted[16];
-  const size_t size = ip.write(wanted);
-  bool local_given = false;  // on a point-to-point interface IFA_ADDRESS is the other end
-  bool local = false;
-  bool address = false;
+  const auto family = load<ifaddrmsg>(NLMSG_DATA(&message));
+  bool local = false;  // on a point-to-point interface IFA_ADDRESS is the other end
+  bool found = false;
   each_attribute_of<ifaddrmsg>(message, [&](uint16_t type, const uint8_t* value, size_t n) {
-    const bool same = n == size && std::memcmp(value, wanted, size) == 0;
-    if (type == IFA_LOCAL) local_given = true, local = same;
-    if (type == IFA_ADDRESS) address = same;
+    if (type != IFA_LOCAL && (type != IFA_ADDRESS || local)) return;
+    local |= type == IFA_LOCAL;
+    found |= read_ip(family.ifa_family, value, n, address.ip);
   });
-  return local_given ? local : address;
+  link = family.ifa_index;
+  address.length = family.ifa_prefixlen;
+  return found;
+}
+
+void read_route(const nlmsghdr& message, const std::function<void(const RouteDetails&)>& each) {
+  if (message.nlmsg_type != RTM_NEWROUTE || message.nlmsg_len < NLMSG_LENGTH(sizeof(rtmsg))) return;
+  const auto family = load<rtmsg>(NLMSG_DATA(&message));
+  const bool ip = family.rtm_family == AF_INET || family.rtm_family == AF_INET6;
+  if (!ip || family.rtm_type != RTN_UNICAST || (family.rtm_flags & RTM_F_CLONED) != 0) return;
+  uint32_t table = family.rtm_table;
+  RouteDetails route;
+  const uint8_t zero[16] = {};
+  route.to = {family.rtm_family == AF_INET ? IpAddress::v4(zero) : IpAddress::v6(zero), family.rtm_dst_len};
+  route.scope = family.rtm_scope;
+  const uint8_t* hops = nullptr;
+  size_t hops_length = 0;
+  const auto read_hop = [&](RouteDetails& to, uint16_t type, const uint8_t* value, size_t n) {
+    IpAddress via;
+    if (type == RTA_GATEWAY && read_ip(family.rtm_family, value, n, via)) to.via = via;
+    if (type == RTA_VIA && n > 2 && read_ip(load<uint16_t>(value), value + 2, n - 2, via)) to.via = via;
+  };
+  each_attribute_of<rtmsg>(message, [&](uint16_t type, const uint8_t* value, size_t n) {
+    if (type == RTA_TABLE) table = value_of<uint32_t>(value, n);
+    if (type == RTA_DST) read_ip(family.rtm_family, value, n, route.to.ip);
+    if (type == RTA_OIF) route.link = value_of<uint32_t>(value, n);
+    if (type == RTA_MULTIPATH) hops = value, hops_length = n;
+    read_hop(route, type, value, n);
+  });
+  if (table != RT_TABLE_MAIN) return;
+  if (hops == nullptr) return each(route);
+  while (hops_length >= sizeof(rtnexthop)) {
+    const auto hop = load<rtnexthop>(hops);
+    if (hop.rtnh_len < sizeof(rtnexthop) || hop.rtnh_len > hops_length) return;
+    RouteDetails one = route;
+    one.link = static_cast<uint32_t>(hop.rtnh_ifindex);
+    each_attribute(hops + sizeof(rtnexthop), hop.rtnh_len - sizeof(rtnexthop),
+                   [&](uint16_t type, const uint8_t* value, size_t n) { read_hop(one, type, value, n); });
+    each(one);
+    const size_t step = std::min<size_t>(RTNH_ALIGN(hop.rtnh_len), hops_length);
+    hops += step;
+    hops_length -= step;
+  }
 }
 
 int ask_link(Netlink& netlink, uint32_t index, const std::string& name, LinkDetails& details) {

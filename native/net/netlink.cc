@@ -43,6 +43,8 @@ NetResult Netlink::open(uint32_t groups) {
   // Only better messages: an old kernel may refuse.
   setsockopt(fd_, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   setsockopt(fd_, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+  // Lists what was asked for and no more; an old kernel lists all, and who asks looks at every row anyway.
+  setsockopt(fd_, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
   setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
@@ -70,6 +72,7 @@ int Netlink::acknowledged(const nlmsghdr& message) {
 
 int Netlink::ask(NetlinkRequest& request, const Each& each) {
   reason_.clear();
+  interrupted_ = false;
   nlmsghdr& header = *reinterpret_cast<nlmsghdr*>(request.bytes_);
   const bool dump = (header.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
   header.nlmsg_len = request.length_;
@@ -85,6 +88,7 @@ int Netlink::ask(NetlinkRequest& request, const Each& each) {
     for (auto* message = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(message, left);
          message = NLMSG_NEXT(message, left)) {
       if (message->nlmsg_seq != sequence_) continue;  // the late end of a request that timed out
+      interrupted_ |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0 && message->nlmsg_type != NLMSG_ERROR;
       if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) return acknowledged(*message);
       if (each) each(*message);
     }

@@ -52,6 +52,8 @@ class Netlink {
   using Each = std::function<void(const nlmsghdr&)>;
   int ask(NetlinkRequest& request, const Each& each = nullptr);
   const std::string& reason() const { return reason_; }
+  // Whether what was listed changed meanwhile (NLM_F_DUMP_INTR), so that something may be missing or there twice.
+  bool interrupted() const { return interrupted_; }
   // The same with an error in words: "cannot <what>: …".
   NetResult perform(NetlinkRequest& request, const std::string& what);
   NetResult failure(int error, const std::string& what) const;
@@ -65,6 +67,7 @@ class Netlink {
 
   int fd_ = -1;
   uint32_t sequence_ = 0;
+  bool interrupted_ = false;
   std::string reason_;
 };
 

@@ -15,7 +15,22 @@ namespace {
 
 constexpr char kNamed[] = "/run/netns/";
 
-NetResult missing(const std::string& path) {
+NetResult enter(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return missing_namespace(path);
+    return net_error(errno, "open the network namespace " + path, "CAP_SYS_ADMIN");
+  }
+  const int error = setns(fd, CLONE_NEWNET) == 0 ? 0 : errno;
+  close(fd);
+  if (error == 0) return {};
+  if (error == EINVAL) return no_namespace(path);
+  return net_error(error, "enter the network namespace " + path, "CAP_SYS_ADMIN");
+}
+
+}  // namespace
+
+NetResult missing_namespace(const std::string& path) {
   std::string message = "no network namespace " + path;
   if (path.rfind(kNamed, 0) == 0) {
     message += ": create it with: ip netns add " + path.substr(sizeof kNamed - 1);
@@ -25,41 +40,35 @@ NetResult missing(const std::string& path) {
   return {"ERR_OVERLANE_MISSING", message};
 }
 
-NetResult enter(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return missing(path);
-    return net_error(errno, "open the network namespace " + path, "CAP_SYS_ADMIN");
-  }
-  const int error = setns(fd, CLONE_NEWNET) == 0 ? 0 : errno;
-  close(fd);
-  if (error == 0) return {};
-  if (error == EINVAL) {
-    return {"ERR_OVERLANE_OPTION", path + " is no network namespace: give a path like /run/netns/c1 or /proc/7/ns/net"};
-  }
-  return net_error(error, "enter the network namespace " + path, "CAP_SYS_ADMIN");
+NetResult no_namespace(const std::string& path) {
+  return {"ERR_OVERLANE_OPTION", path + " is no network namespace: give a path like /run/netns/c1 or /proc/7/ns/net"};
 }
 
-}  // namespace
+NetResult in_thread(const std::function<NetResult()>& work) {
+  NetResult result;
+  const auto failed = [](const char* why) {
+    return NetResult{"ERR_OVERLANE_SYSTEM", std::string("cannot work in a network namespace: ") + why};
+  };
+  try {
+    std::thread([&] {
+      try {
+        result = work();
+      } catch (const std::exception& e) {
+        result = failed(e.what());
+      }
+    }).join();
+  } catch (const std::exception& e) {
+    return failed(e.what());
+  }
+  return result;
+}
 
 NetResult in_namespace(const std::string& path, const std::function<NetResult()>& work) {
   if (path.empty()) return work();
-  NetResult result;
-  try {
-    std::exception_ptr thrown;
-    std::thread([&] {
-      try {
-        result = enter(path);
-        if (result) result = work();
-      } catch (...) {
-        thrown = std::current_exception();
-      }
-    }).join();
-    if (thrown) std::rethrow_exception(thrown);
-  } catch (const std::exception& e) {
-    return {"ERR_OVERLANE_SYSTEM", "cannot work in the network namespace " + path + ": " + e.what()};
-  }
-  return result;
+  return in_thread([&] {
+    const NetResult entered = enter(path);
+    return entered ? work() : entered;
+  });
 }
 
 NetResult net_error(int error, const std::string& what, const char* capability) {

@@ -15,6 +15,12 @@ struct NetResult {
   explicit operator bool() const { return code == nullptr; }
 };
 NetResult in_namespace(const std::string& path, const std::function<NetResult()>& work);
+// In a thread that ends with it, so that it may leave its namespace.
+NetResult in_thread(const std::function<NetResult()>& work);
+
+// What to say of a path where nothing is, and of one where something else is.
+NetResult missing_namespace(const std::string& path);
+NetResult no_namespace(const std::string& path);
 
 // An errno of the system as an error: EPERM and EACCES are ERR_OVERLANE_PERMISSION and name `capability`, ENOENT and
 // ENODEV ERR_OVERLANE_MISSING, EEXIST and EBUSY ERR_OVERLANE_BUSY, the rest ERR_OVERLANE_SYSTEM.

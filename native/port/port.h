@@ -64,6 +64,10 @@ class Port {
 
   // What is buffered goes out to where it is kept.
   virtual void flush() {}
+  // What the port made, and what would outlive it, is to end with it. Not on the packet path.
+  virtual void discard() {}
+  // Whether destroying it may take the kernel tens of milliseconds, and nobody need wait for that.
+  virtual bool ends_slowly() const { return false; }
   // Empty, or the first failure in words for the user; its code as in src/errors.ts.
   virtual std::string error() const { return {}; }
   virtual const char* error_name() const { return "ERR_OVERLANE_SYSTEM"; }

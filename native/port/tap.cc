@@ -1,5 +1,7 @@
 #include "port/tap.h"
 
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -53,6 +55,7 @@ bool describe(const Packet& packet, uint8_t offloads, VirtioHeader& header) {
 }  // namespace
 
 TapPort::~TapPort() {
+  if (persistent_ && discarded_) ioctl(fd_, TUNSETPERSIST, 0ul);
   close(fd_);
 }
 

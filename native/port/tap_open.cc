@@ -21,7 +21,10 @@ constexpr unsigned kUso6 = 0x40;
 
 // Closed at the end: ports have duplicates, and an interface without ports goes away by itself.
 struct Queues {
+  uint32_t wanted;
+  bool multiple;  // the interface is one that may have several
   std::vector<int> fds;
+  explicit Queues(uint32_t number) : wanted(number), multiple(number > 1) {}
   ~Queues() {
     for (int fd : fds) close(fd);
   }
@@ -31,8 +34,8 @@ NetResult busy(const std::string& name, const std::string& why) {
   return {"ERR_OVERLANE_BUSY", "the interface name " + name + " is taken: " + why};
 }
 
-// Whether the name is free, or a TAP that can be taken over.
-NetResult check_name(const TapPort::Options& options) {
+// Whether the name is free, or a TAP that can be taken over; then with how many queues.
+NetResult check_name(const TapPort::Options& options, Queues& queues) {
   LinkDetails link;
   const NetResult found = find_link(options.name, link);
   if (!found) return std::string(found.code) == "ERR_OVERLANE_MISSING" ? NetResult{} : found;
@@ -44,10 +47,8 @@ NetResult check_name(const TapPort::Options& options) {
   if (!link.tap->persistent || link.tap->queues > 0) {
     return busy(options.name, "another process has this TAP open; end it, or choose another name");
   }
-  if (link.tap->multi_queue != (options.queues > 1)) {
-    return busy(options.name, std::string("by a TAP ") + (link.tap->multi_queue ? "with" : "without") +
-                                  " multi_queue, and queues is " + std::to_string(options.queues) + "; " + remove);
-  }
+  queues.multiple = link.tap->multi_queue;
+  if (!queues.multiple) queues.wanted = 1;
   return {};
 }
 
@@ -61,7 +62,7 @@ NetResult open_queue(const TapPort::Options& options, Queues& queues) {
   queues.fds.push_back(fd);
   ifreq request{};
   std::memcpy(request.ifr_name, options.name.data(), options.name.size());
-  const int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (options.queues > 1 ? IFF_MULTI_QUEUE : 0);
+  const int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (queues.multiple ? IFF_MULTI_QUEUE : 0);
   request.ifr_flags = static_cast<short>(flags);
   if (ioctl(fd, TUNSETIFF, &request) != 0) {
     if (errno == EBUSY) return busy(options.name, "another process has this TAP open; end it, or choose another name");
@@ -87,8 +88,8 @@ NetResult set_offloads(const TapPort::Options& options, int fd, uint8_t& taken) 
 }
 
 NetResult make(const TapPort::Options& options, Queues& queues, uint8_t& taken, LinkDetails& link) {
-  NetResult result = check_name(options);
-  for (uint32_t i = 0; result && i < options.queues; ++i) result = open_queue(options, queues);
+  NetResult result = check_name(options, queues);
+  for (uint32_t i = 0; result && i < queues.wanted; ++i) result = open_queue(options, queues);
   if (result) result = set_offloads(options, queues.fds[0], taken);
   if (result) result = configure_link(options.name, options.link);
   if (result) result = find_link(options.name, link);
@@ -100,15 +101,15 @@ NetResult make(const TapPort::Options& options, Queues& queues, uint8_t& taken, 
 NetResult TapPort::open(const Options& options, uint32_t workers, uint32_t owner,
                         std::vector<std::unique_ptr<Port>>& ports, LinkDetails& link) {
   ports.clear();
-  const bool shared = options.queues == 1;
-  if (options.queues == 0 || (!shared && options.queues != workers) || owner >= workers) {
+  if (options.queues == 0 || (options.queues > 1 && options.queues != workers) || owner >= workers) {
     return {"ERR_OVERLANE_OPTION", "a TAP has 1 queue or one for each worker (" + std::to_string(workers) + "), not " +
                                        std::to_string(options.queues)};
   }
-  Queues queues;
+  Queues queues(options.queues);
   uint8_t taken = 0;
   const NetResult result = in_namespace(options.netns, [&] { return make(options, queues, taken, link); });
   if (!result) return result;
+  const bool shared = queues.fds.size() == 1;
   for (uint32_t i = 0; i < workers; ++i) {
     const int fd = fcntl(queues.fds[shared ? 0 : i], F_DUPFD_CLOEXEC, 0);
     if (fd < 0) {
@@ -116,7 +117,13 @@ NetResult TapPort::open(const Options& options, uint32_t workers, uint32_t owner
       ports.clear();
       return net_error(error, "duplicate the descriptor of " + options.name);
     }
-    ports.push_back(std::make_unique<TapPort>(fd, !shared || i == owner, taken));
+    ports.push_back(std::make_unique<TapPort>(fd, !shared || i == owner, taken, options.persistent));
+  }
+  // Last: who dies before leaves nothing half done.
+  if (options.persistent && ioctl(queues.fds[0], TUNSETPERSIST, 1ul) != 0) {
+    const int error = errno;
+    ports.clear();
+    return net_error(error, "make " + options.name + " persistent");
   }
   return {};
 }

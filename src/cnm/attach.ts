@@ -1,11 +1,14 @@
 /** Endpoints: addresses for them, into a sandbox and out again. All of this happens inside a change (`core.changes`). */
 import { randomBytes } from 'node:crypto';
-import { containerMac, formatIp, formatMac, inSubnet, parseIp } from '../address.js';
+import { isDeepStrictEqual } from 'node:util';
+import { containerMac, formatIp, formatMac, inSubnet, parseIp, withoutPrefix } from '../address.js';
 import { hostIp, stationMac } from '../dataplane/addresses.js';
 import { OverlaneError } from '../errors.js';
 import { type Core, driverOf, networkOf, sandboxOf } from './core.js';
 import { writeSandboxFiles } from './files.js';
+import { GATEWAY_NETWORK, GATEWAY_OPTIONS, gatewayNeed, gatewayNetwork } from './gateway.js';
 import { newId, shortId } from './ids.js';
+import { makeNetwork } from './make-network.js';
 import type { EndpointOptions } from './options.js';
 import type { EndpointAddress, EndpointRecord, NetworkRecord, SandboxRecord } from './records.js';
 import { settleDefaultRoutes } from './routes.js';
@@ -21,7 +24,7 @@ export function reserveEndpoint(core: Core, network: NetworkRecord, options: End
     network: network.id,
     sandbox: null,
     created: new Date().toISOString(),
-    mac: network.pools.length === 0 ? null : macOf(options, addresses),
+    mac: macOf(core, network, options, addresses),
     addresses,
     interface: null,
     rank: 0,
@@ -32,29 +35,50 @@ export function reserveEndpoint(core: Core, network: NetworkRecord, options: End
 }
 
 export function releaseEndpoint(core: Core, endpoint: EndpointRecord): void {
-  for (const { pool, address } of endpoint.addresses) core.ipam.releaseAddress(pool, bare(address));
+  for (const { pool, address } of endpoint.addresses) core.ipam.releaseAddress(pool, withoutPrefix(address));
 }
 
-/** One address of every pool; where several have a family, of the pool that the asked for address is in, else of the first. */
+/**
+ * One address of each family. What is asked for says which subnets; else they are the first ones, or, when those are full, the next: subnets
+ * of both families at the same place in the list belong together.
+ */
 function reserveAddresses(
   core: Core,
   network: NetworkRecord,
   options: EndpointOptions,
   owner: string,
 ): EndpointAddress[] {
-  const asked = (options.ips ?? []).map((ip) => formatIp(hostIp(ip, "option 'ips' of createEndpoint")));
   const done: EndpointAddress[] = [];
+  const take = (address: EndpointAddress) => done.push(address);
+  const giveBack = () => {
+    for (const { pool, address } of done.splice(0)) core.ipam.releaseAddress(pool, withoutPrefix(address));
+  };
+  const asked = (options.ips ?? []).map((ip) => formatIp(hostIp(ip, "option 'ips' of createEndpoint")));
+  const families = [4, 6].map((family) => network.pools.filter((pool) => pool.family === family));
+  const places = Math.max(...families.map(({ length }) => length));
   try {
-    for (const ip of asked) done.push(reserveAsked(core, network, ip, owner));
-    for (const pool of network.pools) {
-      if (done.some((one) => familyOfPool(network, one.pool) === pool.family)) continue;
-      done.push({ pool: pool.id, address: core.ipam.requestAddress(pool.id, { owner }) });
+    for (const ip of asked) take(reserveAsked(core, network, ip, owner));
+    const given = families.flatMap((pools) => done.map(({ pool }) => pools.findIndex(({ id }) => id === pool)));
+    const start = Math.max(0, ...given);
+    for (let place = start; ; place++) {
+      const kept = done.length;
+      try {
+        for (const pools of families) {
+          const pool = pools[place];
+          if (pool === undefined || pools.some(({ id }) => done.some((one) => one.pool === id))) continue;
+          take({ pool: pool.id, address: core.ipam.requestAddress(pool.id, { owner }) });
+        }
+        return done;
+      } catch (error) {
+        const full = error instanceof OverlaneError && error.code === 'ERR_OVERLANE_EXHAUSTED';
+        if (!full || asked.length > 0 || place + 1 >= places) throw error;
+        for (const { pool, address } of done.splice(kept)) core.ipam.releaseAddress(pool, withoutPrefix(address));
+      }
     }
   } catch (error) {
-    for (const { pool, address } of done) core.ipam.releaseAddress(pool, bare(address));
+    giveBack();
     throw error;
   }
-  return done;
 }
 
 function reserveAsked(core: Core, network: NetworkRecord, ip: string, owner: string): EndpointAddress {
@@ -67,17 +91,24 @@ function reserveAsked(core: Core, network: NetworkRecord, ip: string, owner: str
   );
 }
 
-function familyOfPool(network: NetworkRecord, pool: string): 4 | 6 | undefined {
-  return network.pools.find(({ id }) => id === pool)?.family;
-}
-
-export function bare(address: string): string {
-  return address.slice(0, address.indexOf('/'));
-}
-
-function macOf(options: EndpointOptions, addresses: EndpointAddress[]): string {
+function macOf(
+  core: Core,
+  network: NetworkRecord,
+  options: EndpointOptions,
+  addresses: EndpointAddress[],
+): string | null {
+  const driver = driverOf(core, network.driver);
+  if (!driver.addressed) return null;
+  const shared = driver.sharedMac?.(network);
+  if (shared !== undefined && options.mac !== undefined) {
+    throw new OverlaneError(
+      'ERR_OVERLANE_OPTION',
+      `endpoints of network ${network.name} share the MAC of the parent; leave 'mac' out`,
+    );
+  }
+  if (shared !== undefined) return shared;
   if (options.mac !== undefined) return formatMac(stationMac(options.mac, "option 'mac' of createEndpoint"));
-  const first = addresses.map(({ address }) => parseIp(bare(address))).find((ip) => ip.length === 4);
+  const first = addresses.map(({ address }) => parseIp(withoutPrefix(address))).find((ip) => ip.length === 4);
   return formatMac(first === undefined ? Buffer.concat([Buffer.of(0x02, 0x42), randomBytes(4)]) : containerMac(first));
 }
 
@@ -102,6 +133,7 @@ export async function joinSandbox(
     interface: endpoint.mac === null ? null : freeInterface(core, sandbox),
     rank: (others.at(-1)?.rank ?? 0) + 1,
   };
+  await driverOf(core, network.driver).check?.(network, joined);
   await enter(core, network, joined, sandbox);
   try {
     core.registry.commit({ put: [{ kind: 'endpoint', record: joined }] });
@@ -109,9 +141,33 @@ export async function joinSandbox(
     await exit(core, network, joined, sandbox);
     throw error;
   }
+  try {
+    await settleGateway(core, sandbox);
+  } catch (error) {
+    await leaveSandbox(core, joined, false);
+    throw error;
+  }
   refresh(core, sandbox);
   core.emit(eventOf('connect', network, sandbox));
   return joined;
+}
+
+/** Gives the sandbox its place on the gateway network, or takes it away; with other ports it is a new one. */
+async function settleGateway(core: Core, sandbox: SandboxRecord): Promise<void> {
+  const { endpoint, wanted, ports } = gatewayNeed(core, sandbox);
+  const fits = wanted && isDeepStrictEqual(endpoint?.ports, ports);
+  if (endpoint !== null && !fits) await leaveSandbox(core, endpoint, true);
+  if (!wanted || (endpoint !== null && fits)) return;
+  const network =
+    gatewayNetwork(core) ??
+    (await makeNetwork(core, { name: GATEWAY_NETWORK, driver: 'bridge', options: GATEWAY_OPTIONS }));
+  const own = reserveEndpoint(core, network, { name: `gateway-${shortId(sandbox.id)}`, ports });
+  try {
+    await joinSandbox(core, own, sandbox);
+  } catch (error) {
+    releaseEndpoint(core, own);
+    throw error;
+  }
 }
 
 /** The way in, also after a restart: the driver's part, and what the controller knows of it. */
@@ -151,6 +207,7 @@ export async function leaveSandbox(core: Core, endpoint: EndpointRecord, remove:
   );
   await exit(core, network, endpoint, sandbox);
   if (remove) releaseEndpoint(core, endpoint);
+  if (network.name !== GATEWAY_NETWORK) await settleGateway(core, sandbox);
   refresh(core, sandbox);
   core.emit(eventOf('disconnect', network, sandbox));
   return left;

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { Dataplane } from '../dataplane/dataplane.js';
 import type { DataplaneOptions } from '../dataplane/dataplane-options.js';
-import { type DriverSettings, makeDrivers } from '../drivers/index.js';
 import type { DriverContext } from '../drivers/driver.js';
-import { HostNetwork } from '../host/host-network.js';
+import { type DriverSettings, makeDrivers } from '../drivers/index.js';
+import { Host } from '../host/host.js';
 import type { Core } from './core.js';
 import type { ControllerEvent } from './events.js';
 import { DefaultIpam, type DefaultIpamOptions } from './ipam/default-ipam.js';
@@ -46,7 +46,7 @@ export async function openCore(
   const undo: (() => unknown)[] = [() => dataplane.close()];
   try {
     const tag = tagOf(runFolder);
-    const host = await HostNetwork.open({ tag, firewall: options.firewall ?? 'auto', warn: tell.warning });
+    const host = await Host.open({ tag, firewall: options.firewall ?? 'auto', warn: tell.warning });
     undo.unshift(() => host.close());
     const registry = new Registry(store);
     const context: DriverContext = {

@@ -46,7 +46,9 @@ export class Controller extends EventEmitter<ControllerEvents> {
     });
     controller = new Controller(core, close);
     // What was said meanwhile, as soon as somebody can listen.
-    setImmediate(() => waiting.forEach((tell) => tell()));
+    setImmediate(() => {
+      for (const tell of waiting) tell();
+    });
     return controller;
   }
 

@@ -4,7 +4,7 @@ import { OverlaneError } from '../errors.js';
 import { suggestion } from '../suggest.js';
 import type { ControllerEvent } from './events.js';
 import type { Ipam } from './ipam/ipam.js';
-import { Mutex } from './mutex.js';
+import type { Mutex } from './mutex.js';
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.js';
 import type { Registry } from './registry.js';
 
@@ -34,8 +34,8 @@ export interface Core {
 
 /** The default routes that a sandbox has, `interface via gateway`; undefined: none. */
 export interface DefaultRoute {
-  4?: { link: string; via: string };
-  6?: { link: string; via: string };
+  4?: { link: string; via: string | null };
+  6?: { link: string; via: string | null };
 }
 
 export function refuseClosed(core: Core): void {

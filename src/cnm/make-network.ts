@@ -1,7 +1,7 @@
 /** Making a network: names, subnets, the driver's part, the store; in this order, and back again when one of them refuses. */
 import { parseCidr } from '../address.js';
 import { OverlaneError } from '../errors.js';
-import { listRoutes } from '../netns/links.js';
+import { listRoutes } from '../netns/addresses.js';
 import { type Core, driverOf } from './core.js';
 import { newId } from './ids.js';
 import type { Pool, PoolRequest } from './ipam/ipam.js';

@@ -3,7 +3,7 @@ import { OverlaneError } from '../errors.js';
 import { joinSandbox, leaveSandbox, releaseEndpoint, reserveEndpoint } from './attach.js';
 import { type Core, change, driverOf, networkOf } from './core.js';
 import { Endpoint } from './endpoint.js';
-import { type EndpointOptions, checkEndpoint } from './options.js';
+import { checkEndpoint, type EndpointOptions } from './options.js';
 import type { NetworkRecord } from './records.js';
 import type { Sandbox } from './sandbox.js';
 

@@ -1,6 +1,7 @@
 /** Options of networks, sandboxes and endpoints, as a caller gives them. */
-import Type from 'typebox';
+
 import { isIP } from 'node:net';
+import Type from 'typebox';
 import type { IpAddress, MacAddress } from '../dataplane/addresses.js';
 import { address, checkOptions, expects, flag, optionError, optionsOf, shown, text } from '../dataplane/check.js';
 import type { PublishedPort } from './records.js';
@@ -132,7 +133,9 @@ export function checkName(value: string, noun: string): void {
 export function checkNetwork(options: NetworkOptions): void {
   checkOptions(schemas.network, options, 'createNetwork');
   checkName(options.name, 'network');
-  options.subnets?.forEach((subnet, i) => checkOptions(schemas.subnet, subnet, `createNetwork, subnets[${i}]`));
+  for (const [i, subnet] of (options.subnets ?? []).entries()) {
+    checkOptions(schemas.subnet, subnet, `createNetwork, subnets[${i}]`);
+  }
   checkWords(options.labels, 'label');
   checkWords(options.options, 'driver option');
 }

@@ -1,10 +1,11 @@
 /** After a restart: what the store holds is made again or taken over, and what is ours but in no record is removed. */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { withoutPrefix } from '../address.js';
 import { OverlaneError } from '../errors.js';
 import { deleteLink, listLinks } from '../netns/links.js';
 import { deleteNamespace, isNamespace } from '../netns/namespace.js';
-import { bare, enter, refresh } from './attach.js';
+import { enter, refresh } from './attach.js';
 import { type Core, driverOf, networkOf } from './core.js';
 import { removeSandboxFiles } from './files.js';
 import { shortId } from './ids.js';
@@ -41,13 +42,16 @@ function restoreAddresses({ registry, ipam }: Core): void {
 function addressesIn({ name, addresses }: EndpointRecord, pool: string): { ip: string; owner: string }[] {
   return addresses
     .filter((one) => one.pool === pool)
-    .map(({ address }) => ({ ip: bare(address), owner: `endpoint ${name}` }));
+    .map(({ address }) => ({ ip: withoutPrefix(address), owner: `endpoint ${name}` }));
 }
 
 /** A namespace of ours that is gone (the machine was started anew) is made again; a given one took its endpoints with it. */
 function restoreNamespace(core: Core, sandbox: SandboxRecord): void {
   if (sandbox.kind === 'host' || isNamespace(sandbox.netns)) return;
-  if (sandbox.kind === 'own') return makeNamespace(sandbox);
+  if (sandbox.kind === 'own') {
+    makeNamespace(sandbox);
+    return;
+  }
   const lost = core.registry.endpointsOf(sandbox.id);
   core.registry.commit({
     remove: [
@@ -56,7 +60,7 @@ function restoreNamespace(core: Core, sandbox: SandboxRecord): void {
     ],
   });
   for (const endpoint of lost) {
-    for (const { pool, address } of endpoint.addresses) core.ipam.releaseAddress(pool, bare(address));
+    for (const { pool, address } of endpoint.addresses) core.ipam.releaseAddress(pool, withoutPrefix(address));
   }
   removeSandboxFiles(core.folders.sandboxes, sandbox.id);
   core.context.warn(

@@ -1,6 +1,5 @@
 /** The default route of a sandbox: through the endpoint that joined first among those that lead out, for each IP version. */
-import { isIPv6 } from 'node:net';
-import { addRoute, removeRoute } from '../netns/links.js';
+import { addRoute, removeRoute } from '../netns/addresses.js';
 import type { Core, DefaultRoute } from './core.js';
 import type { SandboxRecord } from './records.js';
 
@@ -9,18 +8,19 @@ export function settleDefaultRoutes(core: Core, sandbox: SandboxRecord): void {
   if (sandbox.kind === 'host') return;
   const wanted = wantedRoutes(core, sandbox);
   const had = core.defaults.get(sandbox.id) ?? {};
+  const links = new Set(core.registry.endpointsOf(sandbox.id).map((endpoint) => endpoint.interface));
   for (const family of [4, 6] as const) {
     const [old, now] = [had[family], wanted[family]];
     if (old?.link === now?.link && old?.via === now?.via) continue;
-    // The interface of the old one may be gone, and its routes with it.
-    if (old !== undefined) removeRoute(sandbox.netns, { to: defaultOf(family), ...old });
-    if (now !== undefined) addRoute(sandbox.netns, { to: defaultOf(family), ...now });
+    // With an interface its routes go.
+    if (old !== undefined && links.has(old.link)) removeRoute(sandbox.netns, routeOf(family, old));
+    if (now !== undefined) addRoute(sandbox.netns, routeOf(family, now));
   }
   core.defaults.set(sandbox.id, wanted);
 }
 
-function defaultOf(family: 4 | 6): string {
-  return family === 4 ? '0.0.0.0/0' : '::/0';
+function routeOf(family: 4 | 6, { link, via }: NonNullable<DefaultRoute[4]>) {
+  return { to: family === 4 ? '0.0.0.0/0' : '::/0', link, ...(via === null ? {} : { via }) };
 }
 
 function wantedRoutes(core: Core, sandbox: SandboxRecord): DefaultRoute {
@@ -28,7 +28,7 @@ function wantedRoutes(core: Core, sandbox: SandboxRecord): DefaultRoute {
   for (const endpoint of core.registry.endpointsOf(sandbox.id)) {
     const link = endpoint.interface;
     if (link === null) continue;
-    for (const via of core.joined.get(endpoint.id)?.gateways ?? []) wanted[isIPv6(via) ? 6 : 4] ??= { link, via };
+    for (const { family, via } of core.joined.get(endpoint.id)?.gateways ?? []) wanted[family] ??= { link, via };
   }
   return wanted;
 }

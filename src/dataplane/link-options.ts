@@ -30,6 +30,20 @@ export const netns = expects(
   Type.String({ pattern: '^(/[^\\0]*|(?!\\.{1,2}$)[^/\\0]+)$' }),
 );
 
+/** Longest alias of an interface, in bytes (IFALIASZ). */
+const MAX_ALIAS = 255;
+
+export const linkAlias = expects(
+  `a string of at most ${MAX_ALIAS} bytes without control characters`,
+  Type.String({ pattern: '^[^\\x00-\\x1f\\x7f]*$' }),
+);
+
+/** An alias that fits. `what` begins the error message. */
+export function aliasText(value: string, what: string): string {
+  if (Buffer.byteLength(value) <= MAX_ALIAS) return value;
+  throw optionError(`${what} has ${Buffer.byteLength(value)} bytes; an interface keeps at most ${MAX_ALIAS}`);
+}
+
 export const routeOptions = optionsOf<RouteOptions>({
   to: expects("'default' or a prefix such as '10.1.0.0/16'", Type.String()),
   via: Type.Optional(address),

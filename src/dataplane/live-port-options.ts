@@ -17,10 +17,12 @@ import {
   whole,
 } from './check.js';
 import {
+  aliasText,
   interfaceAddress,
   interfaceName,
   interfaceRoute,
   isInterfaceName,
+  linkAlias,
   netns,
   netnsPath,
   netnsWord,
@@ -43,7 +45,13 @@ export interface InterfaceOptions {
   netns?: string;
 }
 
-/** A TAP: makes an interface in a namespace, usually a container's, that goes away with the port. Needs CAP_NET_ADMIN. */
+/**
+ * A TAP: makes an interface in a namespace, usually a container's, that goes away with the port. Needs CAP_NET_ADMIN.
+ *
+ * A persistent TAP of that name that nobody has open is taken over: it gets the settings given here that it does not have (MAC, MTU,
+ * `alias`, up, addresses, routes), also when somebody changed them meanwhile. What is so already is not touched, and what others added
+ * stays, so connections over it go on. It keeps the number of queues that it was made for: one, or as many as there are workers.
+ */
 export interface TapPortOptions extends InterfaceOptions {
   type: 'tap';
   /** MAC of the interface; default `02:42` and the four bytes of its first IPv4 address; without one, the kernel's choice. */
@@ -53,6 +61,13 @@ export interface TapPortOptions extends InterfaceOptions {
   routes?: RouteOptions[];
   /** Bytes of the largest IP packet, 68 to 65521; default 1500. Behind VXLAN, {@link Bridge.mtu} is what reaches remote stations. */
   mtu?: number;
+  /**
+   * The interface stays when the dataplane closes or the process dies, whatever the reason, with its addresses, routes and connections;
+   * the next port of that name takes it over. {@link Port.close} removes it. Default false.
+   */
+  persistent?: boolean;
+  /** Words that are kept with the interface (`ip link` shows them), to know it again by: at most 255 bytes. Default: as it is. */
+  alias?: string;
   /** Queues of the interface: 1, or as many as there are workers (default). */
   queues?: number;
   /** Take and give super-frames and unfinished checksums (TSO, USO); default true. */
@@ -112,6 +127,8 @@ export const livePorts = {
     addresses: Type.Optional(expects("a list of addresses such as '10.0.0.2/24'", Type.Array(Type.String()))),
     routes: Type.Optional(expects('a list of { to, via }', Type.Array(routeOptions))),
     mtu: Type.Optional(whole(MIN_MTU, MAX_TAP_MTU, ' bytes')),
+    persistent: Type.Optional(flag),
+    alias: Type.Optional(linkAlias),
     queues: Type.Optional(whole(1, 64)),
     offload: Type.Optional(flag),
     gsoMaxSize: Type.Optional(whole(0, 65536, ' bytes')),
@@ -202,6 +219,8 @@ export function tapPortOptions(
     netns: place.netns,
     interface: place.interface,
     mac,
+    alias: options.alias === undefined ? null : aliasText(options.alias, "option 'alias' of addPort"),
+    persistent: options.persistent ?? false,
     addresses: own,
     routes: routes.map((route, i) => interfaceRoute(route, `option 'routes[${i}]' of addPort`)),
     queues,

@@ -73,8 +73,9 @@ function openLive(state: State, side: NativeDataplane, options: LivePortOptions)
   const open = opener(side, options, place, name, state.workers);
   const { port, mtu, mac, detail } = native(`port '${name}'`, open);
   const { interface: link, netns } = place;
+  const persistent = options.type === 'tap' && options.persistent === true;
   const facts = { name, type: options.type, mtu: Math.min(mtu, MAX_MTU), mac, detail, interface: link, netns };
-  return state.ports.add(new Port(state, port, facts));
+  return state.ports.add(new Port(state, port, { ...facts, persistent }));
 }
 
 /** The options are validated now, the port is opened by the call of what comes back. */

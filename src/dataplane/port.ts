@@ -1,10 +1,11 @@
 /** A port: where frames come in and go out. */
+import Type from 'typebox';
 import { formatMac } from '../address.js';
 import { type ErrorCode, OverlaneError } from '../errors.js';
 import type { NativeDataplane } from '../native.js';
 import type { Bridge } from './bridge.js';
 import type { Burst } from './burst.js';
-import { optionError } from './check.js';
+import { checkOptions, flag, optionError, optionsOf } from './check.js';
 import { burstArrays, burstTimes } from './frames.js';
 import { closed, type State } from './state.js';
 import { native } from './undo.js';
@@ -21,7 +22,16 @@ export interface PortFacts {
   netns?: string | null;
   mac?: Uint8Array;
   detail?: string;
+  persistent?: boolean;
 }
+
+/** Of {@link Port.close}. */
+export interface ClosePortOptions {
+  /** Persistent TAPs: the interface stays, to be taken over later; default false. */
+  keep?: boolean;
+}
+
+const closeOptions = optionsOf<ClosePortOptions>({ keep: Type.Optional(flag) });
 
 /** Made by {@link Dataplane.addPort}. */
 export class Port {
@@ -42,6 +52,8 @@ export class Port {
   readonly mac: string | null;
   /** Live ports: words about how the interface was opened, such as `native, copy`; may be empty. */
   readonly detail: string | null;
+  /** TAPs: whether the interface stays when the dataplane closes, or the process dies. */
+  readonly persistent: boolean;
   /** @internal Row of the native tables. */
   readonly index: number;
   readonly #state: State;
@@ -61,6 +73,7 @@ export class Port {
     this.netns = facts.netns ?? null;
     this.mac = facts.mac === undefined ? null : formatMac(facts.mac);
     this.detail = facts.detail ?? null;
+    this.persistent = facts.persistent ?? false;
     state.uses.set(this, { bridge: null, underlays: new Set() });
   }
 
@@ -120,15 +133,24 @@ export class Port {
   }
 
   /**
-   * Takes the port out of the dataplane and closes its files. The interface of a tap port goes away; those of others stay.
+   * Takes the port out of the dataplane and closes its files. The interface of a tap port goes away, a persistent one too unless told to
+   * keep it; those of others stay. The kernel needs some 30 ms to take an interface away, which happens afterwards in the background; a
+   * port added with the same name waits for it, and so does {@link Dataplane.close}.
    *
-   * @throws {OverlaneError} `ERR_OVERLANE_BUSY` while it is attached to a bridge or carries an underlay.
+   * @throws {OverlaneError} `ERR_OVERLANE_BUSY` while it is attached to a bridge or carries an underlay; `ERR_OVERLANE_OPTION` for `keep`
+   *   of a port that is no persistent TAP.
    */
-  close(): void {
+  close(options: ClosePortOptions = {}): void {
+    const { keep = false } = checkOptions(closeOptions, options, 'close');
+    if (keep && !this.persistent) {
+      throw optionError(
+        `option 'keep' of close is for persistent tap ports, which '${this.name}' is not; leave it out, or add the port with persistent: true`,
+      );
+    }
     if (this.#state.closed || !this.#state.uses.has(this)) return;
     this.#state.claim(this, 'bridge');
     const side = this.#state.native;
-    native(`port '${this.name}'`, () => side.removePort(this.index));
+    native(`port '${this.name}'`, () => side.removePort(this.index, keep));
     this.#state.ports.delete(this);
     this.#state.uses.delete(this);
   }

@@ -74,5 +74,5 @@ function advised(error: OverlaneError, profile: Profile, port: number): Overlane
 /** After its bridges. */
 export function closeTwin(side: NativeDataplane, { index, row }: Twin): void {
   side.removeUnderlay(index);
-  if (row !== null) side.removePort(row);
+  if (row !== null) side.removePort(row, false);
 }

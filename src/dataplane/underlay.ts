@@ -246,7 +246,7 @@ export class UdpUnderlay extends UnderlayBase {
   /** @internal */
   protected override remove(side: NativeDataplane): void {
     side.removeUnderlay(this.index);
-    side.removePort(this.row);
+    side.removePort(this.row, false);
     this.state.underlays.delete(this);
   }
 }

@@ -2,12 +2,13 @@
  * Driver `bridge`: a bridge of the dataplane whose gateway is an interface of the host. Between containers nothing passes the host's
  * kernel; to the outside its routing and its firewall (masquerading, isolation from other networks, published ports) do.
  */
+
+import { containerMac, formatMac, inSameSubnet, parseIp } from '../address.js';
 import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
-import { containerMac, formatMac, parseIp } from '../address.js';
 import { isInterfaceName } from '../dataplane/link-options.js';
 import { OverlaneError } from '../errors.js';
-import type { Driver, DriverContext } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
 import { MTU_OPTION, OptionReader } from './options.js';
 
@@ -87,7 +88,7 @@ export function bridgeDriver(context: DriverContext): Driver {
         closeEndpointPort(context, endpoint);
         throw error;
       }
-      return { gateways: network.internal ? [] : gatewaysOf(network).map(({ ip }) => ip) };
+      return { gateways: gatewaysFor(network) };
     },
 
     async leave(_network, endpoint) {
@@ -115,7 +116,7 @@ function gatewayPort({ id }: NetworkRecord): string {
 
 function gatewaysOf(network: NetworkRecord): { ip: string; cidr: string }[] {
   return network.pools.flatMap(({ gateway, subnet }) =>
-    gateway === null ? [] : [{ ip: gateway, cidr: `${gateway}${subnet.slice(subnet.indexOf('/'))}` }],
+    gateway === null ? [] : [{ ip: gateway, cidr: inSameSubnet(gateway, subnet) }],
   );
 }
 

@@ -1,13 +1,13 @@
 /** A driver: what makes a kind of network out of ports and bridges of the dataplane. To add one, copy `null.ts` and name it in `index.ts`. */
 import type { EndpointRecord, Json, NetworkRecord, SandboxRecord, Scope } from '../cnm/records.js';
 import type { Dataplane } from '../dataplane/dataplane.js';
-import type { HostNetwork } from '../host/host-network.js';
+import type { Host } from '../host/host.js';
 
 /** What drivers work with: one of each for a controller. */
 export interface DriverContext {
   readonly dataplane: Dataplane;
   /** The firewall, published ports and sysctls of the host's namespace. */
-  readonly host: HostNetwork;
+  readonly host: Host;
   /** Marks what is ours in the kernel (the alias of an interface), so that it is found again: `mark(id)`. */
   mark(id: string): string;
   /** Every network of a driver that exists, to keep names, VNIs and parents apart. */
@@ -16,10 +16,17 @@ export interface DriverContext {
   warn(message: string): void;
 }
 
+/** The next hop of a default route. */
+export interface Gateway {
+  family: 4 | 6;
+  /** Null: everything is on the link. */
+  via: string | null;
+}
+
 /** What an endpoint has brought into its sandbox. */
 export interface Joined {
-  /** Where the sandbox's default route may lead through it. */
-  gateways: string[];
+  /** Where the sandbox's default routes may lead through it. */
+  gateways: Gateway[];
   /** The network leads nowhere by itself; the sandbox gets a place on the gateway network for that. Default false. */
   needsGateway?: boolean;
 }
@@ -39,6 +46,10 @@ export interface Driver {
   open(network: NetworkRecord): Promise<void>;
   /** Unmakes it; nobody is on it. Goes on where something is gone already. */
   close(network: NetworkRecord): Promise<void>;
+  /** The one MAC of all its endpoints, where there is such. */
+  sharedMac?(network: NetworkRecord): string;
+  /** What is to be looked into before an endpoint joins for the first time, such as whether somebody else has its address. */
+  check?(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
   /** Brings the endpoint's interface (`endpoint.interface`) into the sandbox, with its addresses. */
   join(network: NetworkRecord, endpoint: EndpointRecord, sandbox: SandboxRecord): Promise<Joined>;
   /** Takes it out again. Goes on where something is gone already, such as the namespace. */
@@ -47,4 +58,10 @@ export interface Driver {
   bridges(network: NetworkRecord): string[];
   /** Name of the dataplane's port of an endpoint that has joined; null: it has none. */
   port(endpoint: EndpointRecord): string | null;
+}
+
+/** The gateways of a network's subnets; none where it is internal. */
+export function gatewaysFor({ internal, pools }: NetworkRecord): Gateway[] {
+  if (internal) return [];
+  return pools.flatMap(({ family, gateway }) => (gateway === null ? [] : [{ family, via: gateway }]));
 }

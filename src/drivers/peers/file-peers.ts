@@ -78,12 +78,23 @@ function readPeers(file: string): Map<string, Peer[]> {
     content = parse(readFileSync(file, 'utf8'));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new OverlaneError('ERR_OVERLANE_MISSING', `${where} does not exist; write one, with 'networks: {}' in it at least`, { cause });
-    if (code === 'EACCES') throw new OverlaneError('ERR_OVERLANE_PERMISSION', `${where} cannot be read: permission denied`, { cause });
+    if (code === 'ENOENT')
+      throw new OverlaneError(
+        'ERR_OVERLANE_MISSING',
+        `${where} does not exist; write one, with 'networks: {}' in it at least`,
+        { cause },
+      );
+    if (code === 'EACCES')
+      throw new OverlaneError('ERR_OVERLANE_PERMISSION', `${where} cannot be read: permission denied`, { cause });
     throw new OverlaneError('ERR_OVERLANE_OPTION', `${where} is no YAML: ${(cause as Error).message}`, { cause });
   }
   const { networks } = checkOptions(schema, content as { networks: Record<string, Row[]> }, where);
-  return new Map(Object.entries(networks).map(([name, rows]) => [name, rows.map((one, i) => peerOf(one, `${where}, ${name}[${i}]`))]));
+  return new Map(
+    Object.entries(networks).map(([name, rows]) => [
+      name,
+      rows.map((one, i) => peerOf(one, `${where}, ${name}[${i}]`)),
+    ]),
+  );
 }
 
 function peerOf({ ip, mac, vtep }: Row, where: string): Peer {
