@@ -17,6 +17,7 @@ export type {
   PeerOptions,
   VlanOptions,
 } from './dataplane/bridge-entries.js';
+export type { Forwarding } from './dataplane/bridge-forwarding.js';
 export type { BridgeOptions, FloodPolicy } from './dataplane/bridge-options.js';
 export { type Burst, burstOf, frames } from './dataplane/burst.js';
 export {

@@ -185,6 +185,10 @@ export interface NativeBridgeOptions {
   /** 0: cleartext. */
   keyring: number;
   domains: NativeDomain[];
+  /** Index in `FORWARDINGS`. */
+  forwarding: number;
+  /** ipvlan: the MAC that all containers share. */
+  mac: Uint8Array | null;
   proxyArp: boolean;
   arpSnooping: boolean;
   learning: boolean;
@@ -202,6 +206,12 @@ export interface NativeAttachOptions {
   isolated: boolean;
   learning: boolean;
   fdbLimit: number;
+  /** Of a trunk; 0xffff: the port itself, with what has no tag if it is a trunk. */
+  vlan: number;
+  /** macvlan and ipvlan: the parent. */
+  uplink: boolean;
+  /** ipvlan-l3: where the uplink routes. */
+  uplinkMac: Uint8Array | null;
 }
 
 export interface NativeFdbRow {
@@ -219,6 +229,8 @@ export interface NativeNeighborRow {
   mac: Uint8Array;
   vlan: number;
   static: boolean;
+  /** ipvlan: of the container that has the address; else -1. */
+  port: number;
 }
 
 /** Which fields mean something depends on `kind`. */

@@ -54,7 +54,10 @@ export interface NativeDataplane {
   addBridge(options: NativeBridgeOptions): number;
   removeBridge(bridge: number): void;
   attach(bridge: number, port: number, options: NativeAttachOptions): void;
-  detach(port: number): void;
+  detach(bridge: number, port: number): void;
+  /** ipvlan: an address of the container at an attached port. */
+  addAddress(bridge: number, port: number, ip: Uint8Array): void;
+  removeAddress(bridge: number, ip: Uint8Array): void;
   /** Known VTEP of a VNI; `flood` adds it to the replication list. */
   addVtep(bridge: number, vlan: number, ip: Uint8Array, flood: boolean): void;
   removeVtep(bridge: number, vlan: number, ip: Uint8Array): void;
@@ -82,7 +85,7 @@ export interface NativeDataplane {
   run(nowNs: bigint, maxPackets: number): number;
   /** The clock after the last run, nanoseconds. */
   now(): bigint;
-  /** Row of port p starts at p * counterNames.length. Rows of removed ports keep their last values. */
+  /** Row of port p starts at p * counterNames.length. The last row is what removed ports counted; the index of one is used again. */
   counters(): BigUint64Array;
   /** What happened since the last call; bounded, the surplus is counted in `miss_lost` and `event_lost`. */
   events(): NativeEvent[];

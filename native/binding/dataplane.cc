@@ -86,14 +86,14 @@ uint16_t DataplaneObject::add_port(Info info, std::unique_ptr<Port> port, uint32
 
 // Before something is made that would stay.
 void DataplaneObject::check_room(Info info) {
-  if (memory_ports_.size() < Dataplane::kMaxPorts) return;
-  throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports in its life");
+  if (engine(info).has_room()) return;
+  throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports and VLANs of trunks: remove some first");
 }
 
 uint16_t DataplaneObject::add_port(Info info, std::vector<std::unique_ptr<Port>> ports, uint32_t mtu) {
   check_room(info);
   const uint16_t index = engine(info).add_port(std::move(ports), mtu);
-  memory_ports_.push_back(nullptr);
+  if (memory_ports_.size() < plan(info).port_count()) memory_ports_.resize(plan(info).port_count());
   return index;
 }
 
@@ -169,6 +169,8 @@ Napi::Value DataplaneObject::add_bridge(Info info) {
   }
   Domain& policy = options.policy;
   policy.keyring = to_u16(o.Get("keyring"));
+  policy.forwarding = static_cast<Forwarding>(to_u32(o.Get("forwarding")));
+  if (!o.Get("mac").IsNull()) policy.mac = to_mac(o.Get("mac"));
   policy.proxy_arp = to_bool(o.Get("proxyArp"));
   policy.arp_snooping = to_bool(o.Get("arpSnooping"));
   policy.learning = to_bool(o.Get("learning"));
@@ -189,19 +191,6 @@ void DataplaneObject::remove_bridge(Info info) {
   change(info, [&](Dataplane& to) { to.remove_bridge(bridge); });
 }
 
-void DataplaneObject::attach(Info info) {
-  auto o = info[2].As<Napi::Object>();
-  const uint16_t bridge = to_u16(info[0]);
-  const uint16_t index = port(info, info[1]);
-  const AttachOptions options{to_bool(o.Get("isolated")), to_bool(o.Get("learning")), to_u32(o.Get("fdbLimit"))};
-  change(info, [&](Dataplane& to) { to.attach(bridge, index, options); });
-}
-
-void DataplaneObject::detach(Info info) {
-  const uint16_t index = port(info, info[0]);
-  change(info, [&](Dataplane& to) { to.detach(index); });
-}
-
 void DataplaneObject::add_vtep(Info info) {
   const uint16_t in = domain(info);
   const IpAddress vtep = to_ip(info[2]);
@@ -219,7 +208,7 @@ void DataplaneObject::add_fdb(Info info) {
   const uint16_t in = domain(info);
   Place place;
   if (info[4].IsNull()) {
-    place = port(info, info[3]);
+    place = attached(info, info[0], info[3]);
   } else {
     place = plan(info).tunnel_to(in, to_ip(info[4]));
     if (place == kNowhere) throw_error(info.Env(), "ERR_OVERLANE_MISSING", "the VTEP is not known: add it first");
@@ -282,6 +271,8 @@ void DataplaneObject::init(Napi::Env env, Napi::Object exports) {
                                            InstanceMethod<&Self::remove_bridge>("removeBridge"),
                                            InstanceMethod<&Self::attach>("attach"),
                                            InstanceMethod<&Self::detach>("detach"),
+                                           InstanceMethod<&Self::add_address>("addAddress"),
+                                           InstanceMethod<&Self::remove_address>("removeAddress"),
                                            InstanceMethod<&Self::add_vtep>("addVtep"),
                                            InstanceMethod<&Self::remove_vtep>("removeVtep"),
                                            InstanceMethod<&Self::add_fdb>("addFdb"),

@@ -32,8 +32,6 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
   void remove_underlay(Info info);
   Napi::Value add_bridge(Info info);
   void remove_bridge(Info info);
-  void attach(Info info);
-  void detach(Info info);
   void add_vtep(Info info);
   void remove_vtep(Info info);
   void add_fdb(Info info);
@@ -56,6 +54,12 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
   Napi::Value add_keyring(Info info);
   void set_keys(Info info);
   void remove_keyring(Info info);
+
+  // binding/attach.cc: ports on bridges
+  void attach(Info info);
+  void detach(Info info);
+  void add_address(Info info);
+  void remove_address(Info info);
 
   // binding/tables.cc: what there is to see
   Napi::Value fdb(Info info);
@@ -80,6 +84,7 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
   // `value` as a port, bridge or domain that exists; throws otherwise.
   uint16_t port(Info info, const Napi::Value& value);
   uint16_t domain(Info info);
+  uint16_t attached(Info info, const Napi::Value& bridge, const Napi::Value& value);
   uint16_t add_port(Info info, std::unique_ptr<Port> port, uint32_t mtu);
   uint16_t add_port(Info info, std::vector<std::unique_ptr<Port>> ports, uint32_t mtu);
   void check_room(Info info);

@@ -120,7 +120,14 @@ Napi::Value DataplaneObject::add_tap_port(Info info) {
   check_room(info);
   Ports ports;
   LinkDetails link;
-  check(info.Env(), TapPort::open(options, engine(info).worker_count(), next_owner(info), ports, link));
+  const uint32_t owner = next_owner(info);
+  const auto open = [&] { return TapPort::open(options, engine(info).worker_count(), owner, ports, link); };
+  NetResult opened_now = open();
+  if (!opened_now && std::string(opened_now.code) == "ERR_OVERLANE_BUSY") {
+    engine(info).wait_for_removed();  // the name may be one of theirs
+    opened_now = open();
+  }
+  check(info.Env(), opened_now);
   return opened(info, std::move(ports), link, options.name, "");
 }
 

@@ -1,6 +1,5 @@
 // What the addon's Dataplane shows of its state.
 #include <algorithm>
-#include <utility>
 
 #include "binding/convert.h"
 #include "binding/dataplane.h"
@@ -29,6 +28,34 @@ std::vector<FdbRow> collect_fdb(Engine& engine, uint16_t bridge) {
   return rows;
 }
 
+// The port of a local place, which may be a lane of it.
+int32_t port_at(Place place, const Context& context) {
+  const uint16_t trunk = context.members[place].trunk;
+  return trunk == kNoPort ? static_cast<int32_t>(place) : trunk;
+}
+
+struct NeighborRow {
+  AddressKey key;
+  Neighbor neighbor;
+  int32_t port = -1;
+};
+
+// The entries of a bridge; of ipvlan, the addresses of its containers.
+std::vector<NeighborRow> collect_neighbors(const Context& context, uint16_t bridge) {
+  std::vector<NeighborRow> rows;
+  const auto is_of_bridge = [&](const AddressKey& key) {
+    const Domain& domain = context.domains[key.space];
+    return domain.used && domain.bridge == bridge;
+  };
+  context.neighbors.each([&](const AddressKey& key, const Neighbor& neighbor) {
+    if (is_of_bridge(key)) rows.push_back({key, neighbor});
+  });
+  context.addresses.each([&](const AddressKey& key, uint16_t place) {
+    if (is_of_bridge(key)) rows.push_back({key, {context.domains[key.space].mac, true}, port_at(place, context)});
+  });
+  return rows;
+}
+
 }  // namespace
 
 Napi::Value DataplaneObject::fdb(Info info) {
@@ -40,7 +67,7 @@ Napi::Value DataplaneObject::fdb(Info info) {
     row.Set("mac", from_mac(env, fdb_mac(entry.key)));
     row.Set("vlan", from_vlan(env, context.domains[fdb_domain(entry.key)].vlan));
     const bool remote = is_tunnel(entry.place);
-    row.Set("port", Napi::Number::New(env, remote ? -1 : static_cast<int32_t>(entry.place)));
+    row.Set("port", Napi::Number::New(env, remote ? -1 : port_at(entry.place, context)));
     row.Set("vtep", remote ? from_ip(env, context.tunnels[tunnel_index(entry.place)].vtep) : env.Null());
     row.Set("static", Napi::Boolean::New(env, entry.is_static));
     row.Set("ageNs", Napi::BigInt::New(env, static_cast<int64_t>(entry.age) << kTickShift));
@@ -52,21 +79,16 @@ Napi::Value DataplaneObject::fdb(Info info) {
 Napi::Value DataplaneObject::neighbors(Info info) {
   Napi::Env env = info.Env();
   const uint16_t bridge = to_u16(info[0]);
-  std::vector<std::pair<AddressKey, Neighbor>> found;
-  engine(info).ask(0, [&](Dataplane& dataplane) {
-    const Context& context = dataplane.context();
-    context.neighbors.each([&](const AddressKey& key, const Neighbor& neighbor) {
-      const Domain& domain = context.domains[key.space];
-      if (domain.used && domain.bridge == bridge) found.emplace_back(key, neighbor);
-    });
-  });
+  std::vector<NeighborRow> found;
+  engine(info).ask(0, [&](Dataplane& dataplane) { found = collect_neighbors(dataplane.context(), bridge); });
   auto rows = Napi::Array::New(env);
-  for (const auto& [key, neighbor] : found) {
+  for (const auto& [key, neighbor, port] : found) {
     auto row = Napi::Object::New(env);
     row.Set("ip", from_ip(env, key.ip));
     row.Set("mac", from_mac(env, neighbor.mac));
     row.Set("vlan", from_vlan(env, plan(info).context().domains[key.space].vlan));
     row.Set("static", Napi::Boolean::New(env, neighbor.is_static));
+    row.Set("port", Napi::Number::New(env, port));
     rows.Set(rows.Length(), row);
   }
   return rows;
@@ -77,9 +99,10 @@ Napi::Value DataplaneObject::counters(Info info) {
   for (uint32_t worker = 0; worker < engine(info).worker_count(); ++worker) {
     engine(info).ask(worker, [&](Dataplane& dataplane) {
       const std::vector<CounterRow>& rows = dataplane.context().counters.rows();
-      sum.resize(rows.size());
-      for (size_t i = 0; i < rows.size(); ++i) {
-        for (size_t k = 0; k < kCounterCount; ++k) sum[i].values[k] += rows[i].values[k];
+      sum.resize(rows.size() + 1);
+      for (size_t i = 0; i < sum.size(); ++i) {
+        const CounterRow& row = i < rows.size() ? rows[i] : dataplane.context().counters.retired();
+        for (size_t k = 0; k < kCounterCount; ++k) sum[i].values[k] += row.values[k];
       }
     });
   }

@@ -10,8 +10,13 @@ const CounterInfo kCounterInfo[kCounterCount] = {
 #undef COUNTER
 };
 
+void Counters::retire(uint32_t index) {
+  for (size_t i = 0; i < kCounterCount; ++i) retired_.values[i] += rows_[index].values[i];
+  rows_[index] = {};
+}
+
 uint64_t Counters::total(Counter counter) const {
-  uint64_t sum = 0;
+  uint64_t sum = retired_.get(counter);
   for (const CounterRow& row : rows_) sum += row.get(counter);
   return sum;
 }

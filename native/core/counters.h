@@ -36,6 +36,10 @@ class Counters {
   OVERLANE_INLINE CounterRow& port(uint32_t index) { return rows_[index]; }
   const std::vector<CounterRow>& rows() const { return rows_; }
   void resize(size_t ports) { rows_.resize(ports); }
+  // The port is gone: its row begins anew, and what it counted stays in the totals.
+  void retire(uint32_t index);
+  // What ports that are gone counted.
+  const CounterRow& retired() const { return retired_; }
 
   OVERLANE_INLINE void drop(Packet* packet, Counter reason) {
     rows_[packet->ingress].add(reason);
@@ -48,6 +52,7 @@ class Counters {
 
  private:
   std::vector<CounterRow> rows_;
+  CounterRow retired_;
 };
 
 }  // namespace overlane

@@ -117,7 +117,7 @@ uint16_t Dataplane::add_bridge(const BridgeOptions& options) {
 
 void Dataplane::remove_bridge(uint16_t bridge) {
   for (uint16_t i = 0; i < context_.members.size(); ++i) {
-    if (context_.members[i].bridge == bridge) detach(i);
+    if (context_.members[i].bridge == bridge) leave(i);
   }
   for (uint32_t i = 0; i < context_.tunnels.size(); ++i) {
     Tunnel& tunnel = context_.tunnels[i];
@@ -134,32 +134,6 @@ void Dataplane::remove_bridge(uint16_t bridge) {
   note_what_is_wanted(context_);
   context_.recent_vteps.clear();
   bridges_[bridge] = {};
-}
-
-void Dataplane::attach(uint16_t bridge, uint16_t port, const AttachOptions& options) {
-  Member& member = context_.members[port];
-  member = {bridge, kNoDomain, options.isolated, options.learning, {}};
-  const bool mapped = std::any_of(bridges_[bridge].domains.begin(), bridges_[bridge].domains.end(),
-                                  [&](uint16_t index) { return context_.domains[index].vlan != kNoVlan; });
-  if (mapped) member.vlans.assign(4096, kNoDomain);
-  for (uint16_t index : bridges_[bridge].domains) {
-    Domain& domain = context_.domains[index];
-    domain.ports.push_back(port);
-    if (domain.vlan == kNoVlan) {
-      member.untagged = index;
-    } else {
-      member.vlans[domain.vlan] = index;
-    }
-  }
-  context_.fdb->set_place(port, bridge, options.fdb_limit);
-}
-
-void Dataplane::detach(uint16_t port) {
-  Member& member = context_.members[port];
-  if (member.bridge == kNoBridge) return;
-  for (uint16_t index : bridges_[member.bridge].domains) remove_value(context_.domains[index].ports, port);
-  context_.fdb->remove_place(port);
-  member = {};
 }
 
 uint16_t Dataplane::domain_of(uint16_t bridge, uint16_t vlan) const {

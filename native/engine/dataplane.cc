@@ -17,22 +17,33 @@ Dataplane::Dataplane(const DataplaneOptions& options)
 
 constexpr uint32_t kEthernetAndTag = 18;
 
-uint16_t Dataplane::add_port(std::unique_ptr<Port> port, uint32_t mtu) {
-  const auto index = static_cast<uint16_t>(ports_.size());
-  ports_.push_back(std::move(port));
-  context_.counters.resize(ports_.size());
-  context_.members.resize(ports_.size());
-  context_.carried.resize(ports_.size());
-  context_.output.resize(ports_.size(), context_.underlays.size());
+uint16_t Dataplane::add_port(std::unique_ptr<Port> port, uint32_t mtu, uint16_t at) {
+  const uint16_t index = at == kMaxPorts ? port_count() : at;
+  if (index == port_count()) {
+    ports_.emplace_back();
+    context_.counters.resize(ports_.size());
+    context_.members.resize(ports_.size());
+    context_.carried.resize(ports_.size());
+    context_.output.resize(ports_.size(), context_.underlays.size());
+  }
+  ports_[index] = std::move(port);
   context_.output.set_port(index, ports_[index].get(), mtu + kEthernetAndTag);
   return index;
 }
 
-void Dataplane::remove_port(uint16_t port) {
+std::unique_ptr<Port> Dataplane::remove_port(uint16_t port) {
   detach(port);
   ports_[port]->flush();
   context_.output.set_port(port, nullptr, 0);
-  ports_[port].reset();
+  // What it received and what waits still is counted at the port that will send it: the row may be another's by then.
+  context_.next_hops.each_waiting([&](Packet& packet, const NextHop& hop) {
+    if (packet.ingress != port) return;
+    packet.ingress = context_.underlays[hop.underlay].carrier;
+    context_.counters.port(port).add(Counter::waiting, uint64_t{0} - 1);
+    context_.counters.port(packet.ingress).add(Counter::waiting);
+  });
+  context_.counters.retire(port);
+  return std::move(ports_[port]);
 }
 
 void Dataplane::set_mtu(uint16_t port, uint32_t mtu) {

@@ -40,6 +40,9 @@ struct AttachOptions {
   bool isolated = false;
   bool learning = true;
   uint32_t fdb_limit = 0;
+  uint16_t vlan = kNoVlan;  // the port becomes a trunk, and this VLAN of it is what is attached
+  bool uplink = false;      // macvlan and ipvlan: the parent of the network
+  Mac uplink_mac = 0;       // ipvlan-l3: where it routes
 };
 
 struct UnderlayOptions {
@@ -69,8 +72,10 @@ class Dataplane {
 
   explicit Dataplane(const DataplaneOptions& options);
 
-  uint16_t add_port(std::unique_ptr<Port> port, uint32_t mtu);
-  void remove_port(uint16_t port);
+  // at: the index of a port that was removed; kMaxPorts: a new one.
+  uint16_t add_port(std::unique_ptr<Port> port, uint32_t mtu, uint16_t at = kMaxPorts);
+  // Gives it back, with nothing buffered. It carries no underlay any more.
+  std::unique_ptr<Port> remove_port(uint16_t port);
   Port* port(uint16_t index) { return index < ports_.size() ? ports_[index].get() : nullptr; }
   uint16_t port_count() const { return static_cast<uint16_t>(ports_.size()); }
   void set_mtu(uint16_t port, uint32_t mtu);
@@ -90,7 +95,14 @@ class Dataplane {
   uint16_t add_bridge(const BridgeOptions& options);
   void remove_bridge(uint16_t bridge);
   void attach(uint16_t bridge, uint16_t port, const AttachOptions& options);
-  void detach(uint16_t port);
+  void detach(uint16_t bridge, uint16_t port);
+  void detach(uint16_t port);  // from every bridge
+  // The port, or its lane, that is attached to the bridge; kNoPort: neither.
+  uint16_t place_of(uint16_t bridge, uint16_t port) const;
+  bool may_add_lane() const { return ports_.size() < kMaxPorts || !free_lanes_.empty(); }
+  // An address that the container at that place has; until then it may be another's. False when there are too many.
+  bool add_address(uint16_t domain, IpAddress ip, uint16_t place);
+  bool remove_address(uint16_t domain, IpAddress ip) { return context_.addresses.erase({ip, domain}); }
 
   // kNoDomain when the bridge has no such VLAN (kNoVlan: the untagged domain).
   uint16_t domain_of(uint16_t bridge, uint16_t vlan) const;
@@ -133,11 +145,16 @@ class Dataplane {
   uint32_t room_for_burst() const;
   uint32_t carry_burst(uint16_t port, uint32_t wanted, Nanos until);
   void remove_tunnel(uint32_t index);
+  uint16_t add_lane(uint16_t port, uint16_t vlan);
+  void remove_lane(uint16_t lane);
+  void leave(uint16_t place);
 
   Context context_;
   uint32_t burst_;
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<BridgeState> bridges_;
+  std::vector<uint16_t> free_lanes_;  // rows of ports_ and of all that goes by it; a lane has no port there
+  uint32_t serial_ = 0;
   Burst scratch_;
 };
 

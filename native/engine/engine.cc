@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <algorithm>
 #include <exception>
 
 namespace overlane {
@@ -23,6 +24,7 @@ Engine::Engine(const DataplaneOptions& dataplane, const std::vector<WorkerOption
 
 Engine::~Engine() {
   stop();
+  wait_for_removed();
 }
 
 NetResult Engine::start() {
@@ -65,6 +67,7 @@ void Engine::do_in(uint32_t first, uint32_t count, const std::function<void(Data
       }
     };
     if (!worker.running()) {
+      worker.do_commands();
       run(worker.dataplane());
       pending_.fetch_sub(1, std::memory_order_relaxed);
       continue;
@@ -83,10 +86,28 @@ void Engine::do_in(uint32_t first, uint32_t count, const std::function<void(Data
   }
 }
 
+void Engine::free_removed(size_t count) {
+  const auto end = removed_.begin() + static_cast<std::ptrdiff_t>(count);
+  free_.insert(free_.end(), removed_.begin(), end);
+  removed_.erase(removed_.begin(), end);
+}
+
+bool Engine::has_room() {
+  const bool told = link_events_.empty() && std::all_of(workers_.begin(), workers_.end(),
+                                                        [](const auto& worker) { return worker->events().empty(); });
+  if (told) free_removed(removed_.size());
+  return !free_.empty() || plan().port_count() < Dataplane::kMaxPorts;
+}
+
 uint16_t Engine::add_port(std::vector<std::unique_ptr<Port>> ports, uint32_t mtu) {
-  uint16_t index = 0;
+  uint16_t index = Dataplane::kMaxPorts;
+  if (has_room() && !free_.empty()) {
+    index = free_.back();
+    free_.pop_back();
+  }
+  const uint16_t at = index;
   change([&](Dataplane& dataplane, uint32_t worker) {
-    const uint16_t added = dataplane.add_port(std::move(ports[worker]), mtu);
+    const uint16_t added = dataplane.add_port(std::move(ports[worker]), mtu, at);
     workers_[worker]->watch_port(added);
     if (worker == 0) index = added;
   });
@@ -95,11 +116,18 @@ uint16_t Engine::add_port(std::vector<std::unique_ptr<Port>> ports, uint32_t mtu
 
 void Engine::remove_port(uint16_t port, bool keep) {
   if (monitor_) monitor_->unwatch(port);
+  std::vector<std::unique_ptr<Port>> ports(worker_count());
   change([&](Dataplane& dataplane, uint32_t worker) {
+    workers_[worker]->tell();  // what is about this port must not come later
     workers_[worker]->unwatch_port(port);
-    if (!keep) dataplane.port(port)->discard();
-    dataplane.remove_port(port);
+    ports[worker] = dataplane.remove_port(port);
   });
+  if (worker_count() > 1) change([&](Dataplane&, uint32_t worker) { workers_[worker]->hear(); });
+  removed_.push_back(port);
+  for (const auto& ended : ports) {
+    if (!keep) ended->discard();
+  }
+  if (ports.front()->ends_slowly()) closer_->take(std::move(ports));
 }
 
 NetResult Engine::watch_link(uint16_t port, const std::string& netns, const std::string& interface) {
@@ -129,6 +157,7 @@ void Engine::link_changed(uint16_t index, const LinkInfo& link) {
 }
 
 void Engine::take_events(const std::function<void(const Event&)>& visit) {
+  const size_t removed = removed_.size();
   Event event;
   while (link_events_.pop(event)) visit(event);
   for (auto& worker : workers_) {
@@ -136,6 +165,7 @@ void Engine::take_events(const std::function<void(const Event&)>& visit) {
     worker->rearm();
     while (worker->events().pop(event)) visit(event);
   }
+  free_removed(removed);
 }
 
 }  // namespace overlane

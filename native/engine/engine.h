@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/closer.h"
 #include "engine/worker.h"
 #include "net/link_monitor.h"
 
@@ -33,10 +34,15 @@ class Engine {
   // The configuration, which workers only read: for the thread that calls change().
   Dataplane& plan() { return workers_.front()->dataplane(); }
 
+  // False: no index is left for another port.
+  bool has_room();
   // ports: one for each worker.
   uint16_t add_port(std::vector<std::unique_ptr<Port>> ports, uint32_t mtu);
-  // keep: what it made and what would outlive it, a persistent TAP, stays.
+  // keep: what it made and what would outlive it, a persistent TAP, stays. One that ends slowly does so afterwards, in
+  // the background. The index is used again when nothing under way can name it any more.
   void remove_port(uint16_t port, bool keep = false);
+  // Until all ports that were removed have ended.
+  void wait_for_removed() { closer_->wait(); }
   // Reports what becomes of the interface, as events and to the port.
   NetResult watch_link(uint16_t port, const std::string& netns, const std::string& interface);
 
@@ -46,6 +52,7 @@ class Engine {
  private:
   void do_in(uint32_t first, uint32_t count, const std::function<void(Dataplane&, uint32_t)>& work);
   void link_changed(uint16_t port, const LinkInfo& link);
+  void free_removed(size_t count);
 
   bool manual_;
   bool running_ = false;
@@ -54,6 +61,9 @@ class Engine {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<NewsRing>> rings_;  // between any two workers, both ways
   EventRing link_events_;
+  std::vector<uint16_t> removed_;  // indices of ports that events may still name
+  std::vector<uint16_t> free_;     // and those that none does
+  std::shared_ptr<Closer> closer_ = Closer::shared();
   std::unique_ptr<LinkMonitor> monitor_;  // last: its thread posts to the workers
 };
 

@@ -5,13 +5,14 @@ namespace overlane {
 namespace {
 
 // The configuration may have changed while the message was under way, so a place is named by what does not change:
-// the index of a port is not used again, and a tunnel goes by its VTEP.
+// a port or lane by its index and the number of its attachment, and a tunnel by its VTEP.
 Place place_of(const News& news, Dataplane& dataplane) {
   const Context& context = dataplane.context();
   if (news.space >= context.domains.size() || !context.domains[news.space].used) return kNowhere;
   if (is_tunnel(news.place)) return dataplane.tunnel_to(news.space, news.ip);
-  const bool here =
-      news.place < context.members.size() && context.members[news.place].bridge == context.domains[news.space].bridge;
+  if (news.place >= context.members.size()) return kNowhere;
+  const Member& member = context.members[news.place];
+  const bool here = member.bridge == context.domains[news.space].bridge && member.serial == news.ip.low;
   return here ? news.place : kNowhere;
 }
 
@@ -38,8 +39,9 @@ void apply(const News& news, Dataplane& dataplane) {
 void Exchange::tell(Context& context) {
   if (context.news.list().empty()) return;
   for (News news : context.news.list()) {
-    if (news.kind == News::Kind::station && is_tunnel(news.place)) {
-      news.ip = context.tunnels[tunnel_index(news.place)].vtep;
+    if (news.kind == News::Kind::station) {
+      news.ip = is_tunnel(news.place) ? context.tunnels[tunnel_index(news.place)].vtep
+                                      : IpAddress{0, context.members[news.place].serial};
     }
     for (NewsRing* ring : to_) ring->push(news);
   }

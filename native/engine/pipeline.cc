@@ -1,11 +1,14 @@
 #include "engine/pipeline.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "offload/merge.h"
 #include "stage/bridge.h"
 #include "stage/esp_frame.h"
 #include "stage/finish.h"
+#include "stage/ipvlan.h"
+#include "stage/macvlan.h"
 #include "stage/open.h"
 #include "stage/parse.h"
 #include "stage/proxy_arp.h"
@@ -36,7 +39,7 @@ uint16_t mapped_domain(Packet& packet, const Member& member) {
   if (!(h.flags & kTagged)) return member.untagged;
   if (load_be16(packet.data + 12) != ether_type::kVlan) return kNoDomain;
   if (h.vlan != 0) return member.vlans[h.vlan];
-  pop_vlan_tag(packet);  // a priority tag: the frame belongs to no VLAN (IEEE 802.1Q, 6.9)
+  pop_vlan_tag(packet);
   return member.untagged;
 }
 
@@ -78,10 +81,51 @@ void drop_all(Burst& burst, Counter reason, Counters& counters) {
   burst.count = 0;
 }
 
-// Frames of known domains: answered, or sent where they belong.
+// Frames of known domains: answered, or sent where they belong. Those of macvlan and ipvlan networks come in bursts of
+// one place and domain.
 void switch_frames(Burst& burst, Context& context) {
+  if (OVERLANE_UNLIKELY(burst.count == 0)) return;
+  const Forwarding forwarding = context.domains[burst.packets[0]->domain].forwarding;
+  if (OVERLANE_UNLIKELY(forwarding != Forwarding::learning)) {
+    return forwarding >= Forwarding::ipvlan_l2 ? ipvlan(burst, context) : macvlan(burst, context);
+  }
   proxy_arp(burst, context);
   bridge(burst, context);
+}
+
+// The lane of a frame that came from a trunk, or the trunk's own row for what has no VLAN; kNoPort: nobody's VLAN.
+uint16_t lane_of(const Packet& packet, uint16_t port, const Member& trunk) {
+  const Headers& h = packet.headers;
+  if (!(h.flags & kTagged) || has_priority_tag(packet)) return port;
+  return load_be16(packet.data + 12) == ether_type::kVlan ? trunk.lanes[h.vlan] : kNoPort;
+}
+
+// Frames of several networks: each network's together, without the tag.
+void from_trunk(Burst& burst, uint16_t port, Context& context) {
+  const Member& trunk = context.members[port];
+  uint32_t left = 0;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    const uint16_t lane = lane_of(*packet, port, trunk);
+    if (lane == kNoPort || context.members[lane].bridge == kNoBridge) {
+      context.counters.drop(packet, Counter::drop_vlan_unknown);
+      continue;
+    }
+    pop_vlan_tag(*packet);
+    packet->set_origin(lane, port, context.members[lane].untagged);
+    burst.packets[left++] = packet;
+  }
+  while (left > 0) {
+    Burst part;
+    const Place place = burst.packets[0]->source;
+    burst.count = std::exchange(left, 0);
+    for (uint32_t i = 0; i < burst.count; ++i) {
+      Packet* packet = burst.packets[i];
+      (packet->source == place ? part.packets[part.count++] : burst.packets[left++]) = packet;
+    }
+    switch_frames(part, context);
+  }
+  burst.count = 0;
 }
 
 // VXLAN datagrams, and what they hold.
@@ -135,7 +179,10 @@ void carry(Burst& burst, uint16_t port, Context& context) {
   CounterRow& row = context.counters.port(port);
   const Member& member = context.members[port];
   arrive(burst, port, member.untagged, row);
-  if (member.bridge != kNoBridge) {
+  if (OVERLANE_UNLIKELY(!member.lanes.empty())) {
+    parse(burst, context.counters);
+    from_trunk(burst, port, context);
+  } else if (member.bridge != kNoBridge) {
     parse(burst, context.counters);
     assign_domains(burst, member, context);
     switch_frames(burst, context);

@@ -48,6 +48,10 @@ class Worker {
   void stop();
   bool running() const { return thread_.joinable(); }
   void post(Command* command);
+  // What was posted, done now; by the caller while it is not running.
+  void do_commands();
+  // What the others told so far; from a command, or while stopped.
+  void hear() { exchange_.hear(dataplane_); }
 
   // Bookkeeping of a port; from a command, or while stopped.
   void watch_port(uint16_t port);
@@ -68,7 +72,6 @@ class Worker {
   bool wait(int timeout_ms);
   void attend(uint16_t port, int fd);
   void note_ready(uint16_t port);
-  void do_commands();
   Nanos clock() const;
 
   uint32_t number_;

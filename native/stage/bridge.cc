@@ -46,6 +46,8 @@ OVERLANE_INLINE void send(Packet* packet, Place to, Context& context) {
   }
 }
 
+}  // namespace
+
 void send_copy(const Packet& packet, Place to, Context& context) {
   Packet* copy = context.pools.clone(packet);
   if (copy == nullptr) {  // the lanes hold what is missing from the pool
@@ -57,6 +59,8 @@ void send_copy(const Packet& packet, Place to, Context& context) {
   if (copy == nullptr) return row.add(Counter::drop_pool_empty);
   send(copy, to, context);
 }
+
+namespace {
 
 OVERLANE_NOINLINE void flood(Packet* packet, Context& context) {
   const Domain& domain = context.domains[packet->domain];

@@ -19,13 +19,32 @@ namespace overlane {
 inline constexpr uint16_t kNoBridge = 0xffff;
 inline constexpr uint16_t kNoUnderlay = 0xffff;
 inline constexpr uint16_t kNoDomain = 0;  // domains count from 1, so that no FDB key is 0
+inline constexpr uint16_t kNoPort = 0xffff;
 
-struct Member {  // what a port is to a bridge
+// How a bridge finds out where a frame belongs.
+enum class Forwarding : uint8_t {
+  learning,
+  macvlan_bridge,
+  macvlan_private,
+  macvlan_vepa,
+  macvlan_passthru,
+  ipvlan_l2,
+  ipvlan_l3,
+};
+inline constexpr uint32_t kForwardings = 7;
+
+// What a port is to a bridge. A VLAN of a trunk is like a port, a *lane*: it has a row of its own here and with Output,
+// and is a place; its packets are counted with its port.
+struct Member {
   uint16_t bridge = kNoBridge;
   uint16_t untagged = kNoDomain;
   bool isolated = false;
   bool learning = true;
   std::vector<uint16_t> vlans;  // domain by VID; empty: the bridge has no VLAN map
+  uint16_t trunk = kNoPort;     // the port that it is a lane of
+  uint16_t vlan = kNoVlan;      // of a lane
+  std::vector<uint16_t> lanes;  // lane by VID, kNoPort where there is none; empty: no trunk
+  uint32_t serial = 0;          // another one each time that it is attached
 };
 
 struct Domain {  // one broadcast domain: a bridge, or one mapped VLAN of it
@@ -35,6 +54,10 @@ struct Domain {  // one broadcast domain: a bridge, or one mapped VLAN of it
   uint16_t underlay = kNoUnderlay;
   int32_t vni = -1;
   uint16_t keyring = kNoKeyring;  // encrypted with its keys; such a domain is on an underlay of ESP
+  Forwarding forwarding = Forwarding::learning;
+  uint16_t uplink = kNoPort;  // macvlan and ipvlan: the place of the parent
+  Mac mac = 0;                // ipvlan: that all containers share
+  Mac uplink_mac = 0;         // ipvlan-l3: where the uplink routes
   bool proxy_arp = false;
   bool arp_snooping = false;
   bool learning = true;
@@ -127,6 +150,8 @@ struct Context {
         vnis(16, seed),
         encrypted_vnis(16, seed),
         vteps(16, seed),
+        addresses(16, seed),
+        max_addresses(neighbor_entries),
         next_hops(seed),
         associations(seed) {
     fdb->tell(&news);
@@ -148,6 +173,8 @@ struct Context {
   FlatMap<VniKey, uint16_t> vnis;            // -> domain
   FlatMap<VniKey, uint32_t> encrypted_vnis;  // of any underlay -> domains
   FlatMap<AddressKey, uint32_t> vteps;       // in a domain -> tunnel
+  FlatMap<AddressKey, uint16_t> addresses;   // ipvlan: in a domain -> the container's place
+  size_t max_addresses;
   NextHops next_hops;
   Associations associations;
   VtepCache recent_vteps;

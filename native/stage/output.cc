@@ -7,6 +7,7 @@
 #include "stage/esp_frame.h"
 #include "stage/finish.h"
 #include "stage/seal.h"
+#include "stage/vlan_tag.h"
 #include "stage/vxlan_datagram.h"
 #include "stage/vxlan_encap.h"
 
@@ -25,7 +26,45 @@ uint32_t frame_length(const Packet& packet) {
                              : std::min(packet.length, uint32_t{packet.headers.payload} + packet.segment);
 }
 
+// Towards the untagged network of a trunk goes what has no tag, or one of priority only.
+bool fits_untagged(const Packet& packet) {
+  return !(packet.headers.flags & kTagged) || has_priority_tag(packet);
+}
+
+// For a VLAN of a trunk. A tag of priority only becomes that of the VLAN.
+bool set_tag(Packet& packet, uint16_t vlan) {
+  if (has_priority_tag(packet)) return set_vlan(packet, vlan), true;
+  if (packet.headroom() < sizeof(VlanTag)) return false;
+  push_vlan_tag(packet, vlan);
+  return true;
+}
+
+void set_tags(Burst& burst, uint16_t vlan, Context& context) {
+  const Counter reason = vlan == 0 ? Counter::drop_vlan_unknown : Counter::drop_headroom;
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    if (vlan == 0 ? fits_untagged(*packet) : set_tag(*packet, vlan)) {
+      burst.packets[kept++] = packet;
+    } else {
+      context.counters.drop(packet, reason);
+    }
+  }
+  burst.count = kept;
+}
+
 }  // namespace
+
+void Output::set_port(uint16_t index, Port* port, uint32_t longest) {
+  links_[index].index = index;
+  for (Link& link : links_) {
+    if (link.index == index) link = {port, longest, index, link.vlan};
+  }
+}
+
+void Output::set_lane(uint16_t lane, uint16_t port, uint16_t vlan) {
+  links_[lane] = {links_[port].port, links_[port].longest, port, vlan};
+}
 
 void Output::resize(size_t ports, size_t underlays) {
   links_.resize(ports);
@@ -84,8 +123,11 @@ void Output::encrypt(const Underlay& underlay, Burst& burst, Context& context) {
   });
 }
 
-void Output::transmit(uint16_t port, Burst& burst, Context& context) {
-  const uint32_t longest = links_[port].longest;
+void Output::transmit(uint16_t lane, Burst& burst, Context& context) {
+  const Link& link = links_[lane];
+  const uint32_t longest = link.longest;
+  const uint16_t port = link.index;
+  if (OVERLANE_UNLIKELY(link.vlan != kNoVlan)) set_tags(burst, link.vlan, context);
   uint32_t fits = 0;
   uint64_t bytes = 0;
   uint32_t unfinished = 0;
@@ -101,7 +143,7 @@ void Output::transmit(uint16_t port, Burst& burst, Context& context) {
   }
   burst.count = fits;
   if (OVERLANE_LIKELY(unfinished == 0)) return hand_over(port, burst, bytes, context);
-  const uint8_t offloads = links_[port].port->offloads();
+  const uint8_t offloads = link.port->offloads();
   finish_all(
       burst, context, [&](const Packet& packet) { return takes(packet, offloads); },
       [&](Burst& finished) { hand_over(port, finished, bytes_of(finished), context); });

@@ -36,13 +36,22 @@ class Output {
 
   // Configuration, between bursts.
   void resize(size_t ports, size_t underlays);
-  // longest: bytes of the longest frame, or of a super-frame's longest segment.
-  void set_port(uint16_t index, Port* port, uint32_t longest) { links_[index] = {port, longest}; }
+  // longest: bytes of the longest frame, or of a super-frame's longest segment. Its lanes follow.
+  void set_port(uint16_t index, Port* port, uint32_t longest);
+  // What goes to `lane` leaves through `port`, with a tag.
+  void set_lane(uint16_t lane, uint16_t port, uint16_t vlan);
+  void clear_lane(uint16_t lane) { links_[lane] = {}; }
+  // Whether the port has lanes: what goes to itself has no tag then, or it would be in one of their VLANs.
+  void set_trunk(uint16_t port, bool is_trunk) { links_[port].vlan = is_trunk ? kUntagged : kNoVlan; }
 
  private:
+  static constexpr uint16_t kUntagged = 0;  // no VID (IEEE 802.1Q, table 9-2)
+
   struct Link {
     Port* port = nullptr;
     uint32_t longest = 0;
+    uint16_t index = UINT16_MAX;  // of the port
+    uint16_t vlan = kNoVlan;      // tag put on; kNoVlan: tags are left alone
   };
 
   struct Lane {
@@ -60,7 +69,7 @@ class Output {
   }
   void encapsulate(uint16_t underlay, Burst& burst, Context& context);
   void encrypt(const Underlay& underlay, Burst& burst, Context& context);
-  void transmit(uint16_t port, Burst& burst, Context& context);
+  void transmit(uint16_t lane, Burst& burst, Context& context);
   // Packets that the port takes as they are, `bytes` in all; empties the burst.
   void hand_over(uint16_t port, Burst& burst, uint64_t bytes, Context& context);
 

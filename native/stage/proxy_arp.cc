@@ -37,7 +37,10 @@ bool is_station(const uint8_t* ip) {
   return load<uint32_t>(ip) != 0 && ip[0] < 224 && ip[0] != 127;
 }
 
-void reply_arp(Packet& packet, Arp& arp, Mac mac) {
+}  // namespace
+
+void reply_arp(Packet& packet, Mac mac) {
+  auto& arp = *reinterpret_cast<Arp*>(packet.data + packet.headers.l3);
   const Mac asker = load_mac(arp.sender_mac);
   const uint32_t asker_ip = load<uint32_t>(arp.sender_ip);
   const uint32_t target_ip = load<uint32_t>(arp.target_ip);
@@ -50,8 +53,6 @@ void reply_arp(Packet& packet, Arp& arp, Mac mac) {
   store_mac(arp.target_mac, asker);
   store(arp.target_ip, asker_ip);
 }
-
-}  // namespace
 
 Verdict handle_arp(Packet& packet, const Domain& domain, Context& context) {
   auto& arp = *reinterpret_cast<Arp*>(packet.data + packet.headers.l3);
@@ -70,7 +71,7 @@ Verdict handle_arp(Packet& packet, const Domain& domain, Context& context) {
   const IpAddress target = IpAddress::v4(arp.target_ip);
   const Mac mac = answer_for(packet, target, asker, context, known);
   if (mac != 0) {
-    reply_arp(packet, arp, mac);
+    reply_arp(packet, mac);
     context.counters.port(packet.ingress).add(Counter::arp_replied);
     return Verdict::answered;
   }
@@ -123,7 +124,7 @@ void proxy_arp(Burst& burst, Context& context) {
     if (OVERLANE_LIKELY(verdict == Verdict::pass)) {
       burst.packets[kept++] = packet;
     } else if (verdict == Verdict::answered) {
-      context.output.to_port(packet->ingress, packet, context);
+      context.output.to_port(static_cast<uint16_t>(packet->source), packet, context);
     } else {
       raise_miss(*packet, context);
       if (context.domains[packet->domain].flood_miss) {

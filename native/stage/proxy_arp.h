@@ -22,6 +22,13 @@ Verdict handle_arp(Packet& packet, const Domain& domain, Context& context);
 // Neighbor discovery (RFC 4861); anything else in ICMPv6 passes.
 Verdict handle_nd(Packet& packet, const Domain& domain, Context& context);
 
+// Writes the answer "that is at `mac`" over a request.
+void reply_arp(Packet& packet, Mac mac);
+// The same over a solicitation; extension headers, if any, are gone.
+void reply_nd(Packet& packet, Mac mac);
+// Whether it is a whole and valid neighbor solicitation (RFC 4861, section 7.1.1).
+bool is_solicitation(const Packet& packet);
+
 }  // namespace proxy_detail
 
 }  // namespace overlane

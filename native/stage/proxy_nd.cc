@@ -42,7 +42,8 @@ Mac link_layer_option(const uint8_t* options, uint32_t length, uint8_t type) {
   return 0;
 }
 
-// Writes the advertisement over the solicitation; extension headers, if any, are gone.
+}  // namespace
+
 void reply_nd(Packet& packet, Mac mac) {
   auto& ip = *reinterpret_cast<Ipv6*>(packet.data + packet.headers.l3);
   uint8_t target[16];
@@ -75,7 +76,13 @@ void reply_nd(Packet& packet, Mac mac) {
   packet.cut = 0;
 }
 
-}  // namespace
+bool is_solicitation(const Packet& packet) {
+  const Headers& h = packet.headers;
+  if (h.ip_version != 6 || h.protocol != ip_protocol::kIcmpv6 || h.l4 == 0) return false;
+  const uint32_t length = h.end - h.l4;
+  if (length < sizeof(NeighborMessage) || packet.data[h.l4] != nd::kSolicitation) return false;
+  return is_valid(packet, *reinterpret_cast<const Ipv6*>(packet.data + h.l3), length);
+}
 
 Verdict handle_nd(Packet& packet, const Domain& domain, Context& context) {
   const uint32_t length = packet.headers.end - packet.headers.l4;

@@ -39,4 +39,16 @@ inline void push_vlan_tag(Packet& packet, uint16_t vlan) {
   packet.headers.flags |= kTagged;
 }
 
+// The outer tag only says how urgent the frame is; the frame belongs to no VLAN (IEEE 802.1Q, 6.9).
+inline bool has_priority_tag(const Packet& packet) {
+  return packet.headers.flags & kTagged && packet.headers.vlan == 0 &&
+         load_be16(packet.data + 12) == ether_type::kVlan;
+}
+
+// Another VLAN in the outer tag; its priority stays.
+inline void set_vlan(Packet& packet, uint16_t vlan) {
+  store_be16(packet.data + 14, static_cast<uint16_t>((load_be16(packet.data + 14) & 0xf000) | vlan));
+  packet.headers.vlan = vlan;
+}
+
 }  // namespace overlane

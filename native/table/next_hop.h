@@ -68,6 +68,11 @@ class NextHops {
   // Takes out the one that waits longest for that hop, or for any; nullptr: none.
   Packet* take_waiting(NextHop& hop);
   Packet* take_oldest();
+  // Calls `visit` with every packet that waits, and its next hop.
+  template <typename Visit>
+  void each_waiting(Visit visit) {
+    for (uint16_t at = oldest_; at != kNoSlot; at = waits_[at].newer) visit(*waits_[at].packet, hops_[waits_[at].hop]);
+  }
 
  private:
   static constexpr uint16_t kNoSlot = kWaitingAll;

@@ -18,8 +18,11 @@ class Lab {
 
   uint16_t port(uint32_t mtu = 65535) {
     auto memory = std::make_unique<MemoryPort>(MemoryPort::Options{});
-    memories_.push_back(memory.get());
-    return dataplane.add_port(std::move(memory), mtu);
+    MemoryPort* added = memory.get();
+    const uint16_t index = dataplane.add_port(std::move(memory), mtu);
+    memories_.resize(dataplane.port_count());  // other rows may lie between
+    memories_[index] = added;
+    return index;
   }
   uint16_t bridge(std::vector<uint16_t> ports, BridgeOptions options = plain()) {
     if (options.domains.empty()) options.domains = {{kNoVlan, -1}};

@@ -65,22 +65,20 @@ function addressOf(text: string | undefined, family: 4 | 6, option: string): str
   throw optionError(`${option} ${JSON.stringify(text)} is no IPv${family} address`);
 }
 
-/** What `-p` means to the daemon; host port 0 is any free one. */
+/** What `-p` means to the daemon, which takes one port of the host for each of the sandbox. */
 export function publishedPorts(spec: string): PublishedPort[] {
   return parsePublish(spec).map(({ protocol, hostIp, hostPorts, containerPort }) => {
-    if (protocol === 'sctp') {
-      throw new OverlaneError('ERR_OVERLANE_UNSUPPORTED', `--publish ${spec}: only tcp and udp ports can be published`);
+    if (protocol === 'sctp') throw unsupported(`--publish ${spec}: only tcp and udp ports can be published`);
+    if (hostPorts === null || hostPorts.first !== hostPorts.last) {
+      const how = `name one, such as --publish 8080:${containerPort}/${protocol}`;
+      throw unsupported(`--publish ${spec}: overlaned does not choose the port of the host; ${how}`);
     }
-    const { first, last } = hostPorts ?? { first: 0, last: 0 };
-    if (first !== last) {
-      const how = `name one, or leave it out to have any free one: --publish ${containerPort}`;
-      throw new OverlaneError(
-        'ERR_OVERLANE_UNSUPPORTED',
-        `--publish ${spec}: one port cannot have several of the host; ${how}`,
-      );
-    }
-    return { protocol, hostIp: hostIp ?? '0.0.0.0', hostPort: first, containerPort };
+    return { protocol, hostIp: hostIp ?? '0.0.0.0', hostPort: hostPorts.first, containerPort };
   });
+}
+
+function unsupported(message: string): OverlaneError {
+  return new OverlaneError('ERR_OVERLANE_UNSUPPORTED', message);
 }
 
 function optionError(message: string): OverlaneError {

@@ -7,9 +7,9 @@
  * (no addon, say) leaves the others working. SIGINT and SIGTERM keep their default here (status 130 and 143 in a
  * shell); a command with something to finish installs its own handler.
  */
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { OverlaneError } from '../errors.js';
+import { Command } from 'commander';
+import { packageVersion } from '../version.js';
+import { reportError } from './report.js';
 
 interface Entry {
   name: string;
@@ -76,14 +76,6 @@ const COMMANDS: Entry[] = [
   },
 ];
 
-/** Codes that mean the caller's words are wrong, not the world. */
-const USAGE_CODES = new Set<string>(['ERR_OVERLANE_OPTION', 'ERR_OVERLANE_TOPOLOGY']);
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 /** Gives a command and those under it the error handling of the program. */
 function adopt(parent: Command, command: Command): void {
   command.copyInheritedSettings(parent);
@@ -93,11 +85,11 @@ function adopt(parent: Command, command: Command): void {
 async function buildProgram(wanted: string | undefined): Promise<Command> {
   const program = new Command('overlane')
     .description('A userspace packet-processing dataplane: bridge, proxy ARP, VXLAN and container networks.')
-    .version(version())
+    .version(packageVersion())
     // What comes after the name of a command is the command's: 'overlane exec web -- ip -V'.
     .enablePositionalOptions()
     .exitOverride()
-    // The text of an error is printed once, by report().
+    // The text of an error is printed once, by reportError().
     .configureOutput({ outputError: () => {} });
   for (const entry of COMMANDS) {
     if (entry.name !== wanted) {
@@ -117,40 +109,6 @@ function wantedCommand(argv: string[]): string | undefined {
   return words[0] === 'help' ? words[1] : words[0];
 }
 
-interface Failure {
-  status: number;
-  code: string;
-  message: string;
-}
-
-function describe(error: unknown): Failure {
-  if (error instanceof CommanderError) {
-    const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?');
-    return { status: 2, code: 'ERR_OVERLANE_OPTION', message };
-  }
-  const code = (error as { code?: unknown } | null)?.code;
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof OverlaneError) return { status: USAGE_CODES.has(error.code) ? 2 : 1, code: error.code, message };
-  // Not ours: a system error with its own code, or a defect.
-  if (typeof code === 'string') return { status: 1, code, message };
-  return { status: 1, code: 'ERR_OVERLANE_INTERNAL', message: `${message}; OVERLANE_DEBUG=1 shows where` };
-}
-
-/** Prints an error and gives the exit status. `--help` and `--version` end here too, as commander throws for them. */
-function report(error: unknown, json: boolean): number {
-  if (error instanceof CommanderError && error.exitCode === 0) return 0;
-  // No command at all: commander has just printed the help on stderr.
-  if (error instanceof CommanderError && error.code === 'commander.help') return 2;
-  const { status, code, message } = describe(error);
-  const text = json ? JSON.stringify({ error: { code, message } }) : `overlane: ${message} (${code})`;
-  process.stderr.write(`${text}\n`);
-  if (process.env['OVERLANE_DEBUG'] === '1' && error instanceof Error) {
-    const cause = error.cause instanceof Error ? `\ncaused by: ${error.cause.stack}` : '';
-    process.stderr.write(`${error.stack}${cause}\n`);
-  }
-  return status;
-}
-
 async function main(argv: string[]): Promise<void> {
   // After '--' are the words of another program.
   const end = argv.indexOf('--');
@@ -163,13 +121,13 @@ async function main(argv: string[]): Promise<void> {
     });
   }
   process.on('uncaughtException', (error) => {
-    process.exit(report(error, json));
+    process.exit(reportError(error, { program: 'overlane', json }));
   });
   try {
     const program = await buildProgram(wantedCommand(argv));
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
-    process.exitCode = report(error, json);
+    process.exitCode = reportError(error, { program: 'overlane', json });
   }
 }
 

@@ -1,5 +1,6 @@
 /** The controller: networks, sandboxes and endpoints of one node, on one dataplane, remembered in a store. */
 import { EventEmitter } from 'node:events';
+import type { Dataplane } from '../dataplane/dataplane.js';
 import { type ControllerOptions, openCore } from './controller-open.js';
 import { type Core, change } from './core.js';
 import type { ControllerEvent, ControllerEvents } from './events.js';
@@ -63,6 +64,11 @@ export class Controller extends EventEmitter<ControllerEvents> {
   /** Names of the drivers that there are. */
   get drivers(): string[] {
     return [...this.#core.drivers.keys()];
+  }
+
+  /** The dataplane that carries them, to look at its tables and counters: what is changed there, the controller does not know of. */
+  get dataplane(): Dataplane {
+    return this.#core.context.dataplane;
   }
 
   /** By id, name, or the beginning of an id. Throws `ERR_OVERLANE_MISSING`. */

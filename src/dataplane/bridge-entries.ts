@@ -4,7 +4,7 @@ import { formatIp, formatMac } from '../address.js';
 import type { NativeFdbRow, NativeNeighborRow } from '../native.js';
 import { family, hostIp, type IpAddress, type MacAddress } from './addresses.js';
 import { UNTAGGED, vlan } from './bridge-options.js';
-import { address, flag, handle, optionError, optionsOf, whole } from './check.js';
+import { address, expects, flag, handle, optionError, optionsOf, whole } from './check.js';
 import type { Port } from './port.js';
 import type { State } from './state.js';
 import type { Underlay } from './underlay.js';
@@ -21,10 +21,23 @@ export interface AttachOptions {
   isolated?: boolean;
   /** Learn source MACs on this port. Default the bridge's `learning`. */
   learning?: boolean;
-  /** The MAC of the one station on it: becomes a static entry of the untagged network, refused as a source anywhere else. */
+  /**
+   * The MAC of the one station on it: becomes a static entry of the untagged network, refused as a source anywhere else. A container of a
+   * macvlan network needs one, except for `macvlan-passthru`; so does the uplink of `ipvlan-l3`: that of the router.
+   */
   mac?: MacAddress;
   /** MACs learned on this port at most; default the bridge's `portFdbLimit`. */
   fdbLimit?: number;
+  /**
+   * Makes the port a *trunk*: frames with this 802.1Q VLAN (1 to 4094) that arrive on it belong to the bridge, without the tag, and what the
+   * bridge sends to the port gets the tag. Other VLANs of it may be attached to other bridges, and what has no tag, or one of priority only,
+   * to one more; nothing else passes. The port's MTU is that of the IP packet, as ever: the tag comes on top. The tag's priority is not kept.
+   */
+  vlan?: number;
+  /** macvlan and ipvlan: this port is the parent, which leads outside. Default false: it leads to a container. */
+  uplink?: boolean;
+  /** ipvlan: the IP addresses of the container, one or more. */
+  addresses?: IpAddress[];
 }
 
 /** Options of `Bridge.addPeer()`: a station behind a remote VTEP. */
@@ -73,6 +86,9 @@ export const attachBasics = {
   learning: Type.Optional(flag),
   mac: Type.Optional(address),
   fdbLimit: Type.Optional(whole(1, 2 ** 24, ' entries')),
+  vlan: anyVlan,
+  uplink: Type.Optional(flag),
+  addresses: Type.Optional(expects('a list of one or more IP addresses', Type.Array(address, { minItems: 1 }))),
 };
 
 export const attachOptions = optionsOf<AttachOptions>(attachBasics);
@@ -100,6 +116,8 @@ export interface NeighborEntry {
   vlan: number | null;
   /** Configured, not snooped. */
   static: boolean;
+  /** ipvlan only: name of the port whose container has the address. */
+  port?: string;
 }
 
 export function taggedVlan(native: number): number | null {
@@ -119,13 +137,14 @@ export function fdbEntries(rows: NativeFdbRow[], state: State): FdbEntry[] {
   }));
 }
 
-export function neighborEntries(rows: NativeNeighborRow[]): NeighborEntry[] {
+export function neighborEntries(rows: NativeNeighborRow[], state: State): NeighborEntry[] {
   rows.sort((a, b) => a.vlan - b.vlan || a.ip.length - b.ip.length || Buffer.compare(a.ip, b.ip));
-  return rows.map(({ ip, mac, vlan, static: fixed }) => ({
+  return rows.map(({ ip, mac, vlan, static: fixed, port }) => ({
     ip: formatIp(ip),
     mac: formatMac(mac),
     vlan: taggedVlan(vlan),
     static: fixed,
+    ...(port < 0 ? {} : { port: state.ports.at(port)!.name }),
   }));
 }
 

@@ -2,7 +2,8 @@
 import Type from 'typebox';
 import type { Keyring } from '../keyring/keyring.js';
 import type { NativeBridgeOptions, NativeDomain } from '../native.js';
-import { hostIp, type IpAddress } from './addresses.js';
+import { hostIp, type IpAddress, type MacAddress } from './addresses.js';
+import { FORWARDINGS, type Forwarding, sharedMac } from './bridge-forwarding.js';
 import {
   address,
   checkOptions,
@@ -67,6 +68,10 @@ export interface BridgeOptions {
   fdbLimit?: number;
   /** MACs learned on each of its ports at most; default `fdbLimit`. */
   portFdbLimit?: number;
+  /** Default `learning`. With any other kind only `name` and `mac` go along. */
+  forwarding?: Forwarding;
+  /** ipvlan: the MAC that all containers share; for `ipvlan-l2` that of the parent's interface. */
+  mac?: MacAddress;
 }
 
 /** What a frame without an 802.1Q tag has for a VLAN on the native side. */
@@ -93,6 +98,8 @@ export const bridgeBasics = {
   vteps: Type.Optional(expects('a list of IP addresses', Type.Array(address))),
   fdbLimit: limit,
   portFdbLimit: limit,
+  forwarding: Type.Optional(oneOf(...FORWARDINGS)),
+  mac: Type.Optional(address),
 };
 
 const schema = optionsOf<BridgeOptions>({
@@ -104,6 +111,7 @@ const schema = optionsOf<BridgeOptions>({
 /** Options of a bridge, validated, with every default but the name filled in. */
 export interface BridgeConfig {
   underlay: Underlay | null;
+  forwarding: Forwarding;
   /** Whether 802.1Q tags choose the VNI. */
   tagged: boolean;
   /** Null: told its peers. */
@@ -115,7 +123,8 @@ export interface BridgeConfig {
 
 export function bridgeOptions(given: BridgeOptions, fdbEntries: number): BridgeConfig {
   checkOptions(schema, given, 'addBridge');
-  const { underlay = null, learning = true, ageing = 300, fdbLimit = fdbEntries } = given;
+  const { underlay = null, learning = true, ageing = 300, fdbLimit = fdbEntries, forwarding = 'learning' } = given;
+  const mac = sharedMac(forwarding, given);
   const { portFdbLimit = fdbLimit } = given;
   atMost('fdbLimit', fdbLimit, "the dataplane's fdbEntries", fdbEntries);
   atMost('portFdbLimit', portFdbLimit, "the bridge's fdbLimit", fdbLimit);
@@ -127,11 +136,14 @@ export function bridgeOptions(given: BridgeOptions, fdbEntries: number): BridgeC
   }
   return {
     underlay,
+    forwarding,
     tagged: given.vlans !== undefined,
     vteps: given.vteps?.map((ip, i) => hostIp(ip, `option 'vteps[${i}]' of addBridge`)) ?? null,
     encryption,
     options: {
       domains,
+      forwarding: FORWARDINGS.indexOf(forwarding),
+      mac,
       proxyArp: given.proxyArp ?? false,
       arpSnooping: given.arpSnooping ?? false,
       learning,

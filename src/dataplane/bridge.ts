@@ -1,12 +1,10 @@
-/** A bridge: a learning switch between local ports and, over an underlay, remote stations. */
-import { formatMac } from '../address.js';
+/** A bridge: a learning switch between local ports and, over an underlay, remote stations; or a macvlan or ipvlan network. */
 import { OverlaneError } from '../errors.js';
 import type { Keyring } from '../keyring/keyring.js';
 import type { NativeDataplane } from '../native.js';
 import { hostIp, type IpAddress, stationMac } from './addresses.js';
 import {
   type AttachOptions,
-  attachOptions,
   type FdbEntry,
   type FdbOptions,
   fdbEntries,
@@ -24,15 +22,17 @@ import {
   vlanOptions,
   vtepAddress,
 } from './bridge-entries.js';
-import { type BridgeConfig, domainVlan, UNTAGGED } from './bridge-options.js';
+import { type Forwarding, isIpvlan } from './bridge-forwarding.js';
+import { Members } from './bridge-members.js';
+import { type BridgeConfig, domainVlan } from './bridge-options.js';
 import { checkOptions, optionError } from './check.js';
 import { type BridgeEncryption, describeEncryption } from './encryption-options.js';
 import { MAX_MTU, vxlanMtu } from './mtu.js';
 import type { Port } from './port.js';
-import { Remotes, stationKey } from './remotes.js';
+import { Remotes } from './remotes.js';
 import { closed, type State } from './state.js';
 import type { Underlay } from './underlay.js';
-import { atomically, native } from './undo.js';
+import { native } from './undo.js';
 
 /** Made by {@link Dataplane.addBridge}. Changes take effect with the next burst. */
 export class Bridge {
@@ -47,8 +47,7 @@ export class Bridge {
   readonly #state: State;
   readonly #config: BridgeConfig;
   readonly #remotes: Remotes;
-  /** Static local entries: which port each is on. */
-  readonly #stations = new Map<string, Port>();
+  readonly #members: Members;
   #closed = false;
 
   /** @internal */
@@ -60,6 +59,7 @@ export class Bridge {
     this.name = name;
     this.underlay = config.underlay;
     this.keyring = keyring;
+    this.#members = new Members(state, this, config, this.#remotes);
   }
 
   /** Bytes of the largest IP packet that reaches a remote station: what {@link vxlanMtu} leaves of the underlay's MTU; 65535 without one. */
@@ -81,58 +81,43 @@ export class Bridge {
 
   /** The attached ports. */
   get ports(): Port[] {
-    return [...this.#state.ports.byName.values()].filter((port) => port.bridge === this);
+    return this.#members.ports;
+  }
+
+  /** macvlan and ipvlan: the parent; null: the network is isolated. */
+  get uplink(): Port | null {
+    return this.#members.uplink;
+  }
+
+  /** How it finds out where a frame belongs. */
+  get forwarding(): Forwarding {
+    return this.#config.forwarding;
+  }
+
+  /** @internal Whether it has a VLAN map. */
+  get mapped(): boolean {
+    return this.#config.tagged;
   }
 
   /**
-   * Attaches a port.
+   * Attaches a port, or a VLAN of it.
    *
-   * @throws {OverlaneError} `ERR_OVERLANE_BUSY` when it is attached to a bridge or carries an underlay.
+   * @throws {OverlaneError} `ERR_OVERLANE_OPTION`; `ERR_OVERLANE_BUSY` when it, or that VLAN of it, is attached to a bridge, or it carries an
+   *   underlay, or the bridge has its uplink, or its only container; `ERR_OVERLANE_EXISTS` when a MAC or address is somebody else's;
+   *   `ERR_OVERLANE_LIMIT` when a table is full.
    */
   attach(port: Port, options: AttachOptions = {}): this {
-    const side = this.#open();
-    this.#state.ports.own(port, 'the port to attach');
-    this.#state.claim(port, 'bridge');
-    checkOptions(attachOptions, options, 'attach');
-    const {
-      isolated = false,
-      learning = this.#config.options.learning,
-      fdbLimit = this.#config.options.portFdbLimit,
-    } = options;
-    if (fdbLimit > this.#config.options.fdbLimit) {
-      throw optionError(
-        `option 'fdbLimit' of attach is ${fdbLimit}, more than the bridge's, ${this.#config.options.fdbLimit}`,
-      );
-    }
-    const mac = options.mac === undefined ? null : stationMac(options.mac, "option 'mac' of attach");
-    const vlan = mac === null ? UNTAGGED : this.#vlan(undefined, 'attach with a MAC');
-    if (mac !== null) this.#refuseStation(vlan, mac);
-    if (mac !== null) this.#remotes.refusePeer(vlan, mac);
-    const where = `bridge '${this.name}', port '${port.name}'`;
-    atomically((step) => {
-      step(
-        () => native(where, () => side.attach(this.index, port.index, { isolated, learning, fdbLimit })),
-        () => side.detach(port.index),
-      );
-      if (mac !== null) native(where, () => side.addFdb(this.index, vlan, mac, port.index, null));
-    });
-    if (mac !== null) this.#stations.set(stationKey(vlan, mac), port);
-    this.#state.use(port).bridge = this;
+    this.#open();
+    this.#members.attach(port, options);
     return this;
   }
 
-  /** Detaches a port; every MAC on it is forgotten. Throws `ERR_OVERLANE_MISSING` when it is not attached here. */
+  /** Detaches a port from this bridge; every MAC and address on it is forgotten. Throws `ERR_OVERLANE_MISSING` when it is not attached here. */
   detach(port: Port): this {
-    const side = this.#open();
+    this.#open();
     this.#attached(port, 'the port to detach');
-    native(`bridge '${this.name}'`, () => side.detach(port.index));
-    this.#release(port);
+    this.#members.detach(port);
     return this;
-  }
-
-  #release(port: Port): void {
-    this.#state.use(port).bridge = null;
-    for (const [key, at] of this.#stations) if (at === port) this.#stations.delete(key);
   }
 
   /**
@@ -149,7 +134,7 @@ export class Bridge {
     const mac = stationMac(peer.mac, "option 'mac' of addPeer");
     const ip = peer.ip === undefined ? null : hostIp(peer.ip, "option 'ip' of addPeer");
     const vtep = this.#vtep(peer.vtep, "option 'vtep' of addPeer");
-    this.#refuseStation(vlan, mac);
+    this.#members.refuseStation(vlan, mac);
     this.#remotes.addPeer({ vlan, mac, ip, vtep });
     return this;
   }
@@ -168,11 +153,13 @@ export class Bridge {
     checkOptions(fdbOptions, entry, 'addFdb');
     const { port } = entry;
     this.#attached(port, "option 'port' of addFdb");
+    if (this.#members.needsStations) this.#members.refuseUplink(port, 'addFdb');
+    else this.#onlyLearning('addFdb');
     const vlan = this.#vlan(entry.vlan, 'addFdb');
     const mac = stationMac(entry.mac, "option 'mac' of addFdb");
     this.#remotes.refusePeer(vlan, mac);
     native(`bridge '${this.name}'`, () => side.addFdb(this.index, vlan, mac, port.index, null));
-    this.#stations.set(stationKey(vlan, mac), port);
+    this.#members.addStation(vlan, mac, port);
     return this;
   }
 
@@ -183,7 +170,7 @@ export class Bridge {
     const vlan = this.#vlan(entry.vlan, 'removeFdb');
     const mac = stationMac(entry.mac, "option 'mac' of removeFdb");
     this.#remotes.refusePeer(vlan, mac);
-    this.#stations.delete(stationKey(vlan, mac));
+    this.#members.removeStation(vlan, mac);
     return native(`bridge '${this.name}'`, () => side.removeFdb(this.index, vlan, mac));
   }
 
@@ -191,6 +178,7 @@ export class Bridge {
   addNeighbor(neighbor: NeighborOptions): this {
     this.#open();
     checkOptions(neighborOptions, neighbor, 'addNeighbor');
+    this.#onlyLearning('addNeighbor');
     const vlan = this.#vlan(neighbor.vlan, 'addNeighbor');
     const ip = hostIp(neighbor.ip, "option 'ip' of addNeighbor");
     this.#remotes.addNeighbor(vlan, ip, stationMac(neighbor.mac, "option 'mac' of addNeighbor"));
@@ -238,9 +226,23 @@ export class Bridge {
     return fdbEntries(this.#open().fdb(this.index), this.#state);
   }
 
-  /** Its part of the neighbor table, by VLAN and IP. */
+  /** ipvlan: gives a container one more address. `ERR_OVERLANE_EXISTS` when one of this bridge has it. */
+  addAddress(port: Port, ip: IpAddress): this {
+    this.#open();
+    this.#attached(port, 'the port of addAddress');
+    this.#members.addAddress(port, ip);
+    return this;
+  }
+
+  /** ipvlan: takes an address from the container that has it. Returns whether one had it. */
+  removeAddress(ip: IpAddress): boolean {
+    this.#open();
+    return this.#members.removeAddress(ip);
+  }
+
+  /** Its part of the neighbor table, by VLAN and IP; of ipvlan, the addresses of its containers. */
   neighbors(): NeighborEntry[] {
-    return neighborEntries(this.#open().neighbors(this.index));
+    return neighborEntries(this.#open().neighbors(this.index), this.#state);
   }
 
   /** Takes the bridge out of the dataplane, with its entries; its ports are free again. */
@@ -248,10 +250,7 @@ export class Bridge {
     if (this.#closed || this.#state.closed) return;
     const side = this.#state.native;
     const where = `bridge '${this.name}'`;
-    for (const port of this.ports) {
-      native(where, () => side.detach(port.index));
-      this.#release(port);
-    }
+    for (const port of this.ports) this.#members.detach(port);
     native(where, () => side.removeBridge(this.index));
     this.#closed = true;
     this.#state.bridges.delete(this);
@@ -266,7 +265,7 @@ export class Bridge {
 
   #attached(port: Port, what: string): void {
     this.#state.ports.own(port, what);
-    if (port.bridge === this) return;
+    if (this.#members.has(port)) return;
     throw new OverlaneError(
       'ERR_OVERLANE_MISSING',
       `port '${port.name}' is not attached to bridge '${this.name}'; attach it first`,
@@ -281,12 +280,11 @@ export class Bridge {
     return vtepAddress(value, what, this.name, this.underlay);
   }
 
-  #refuseStation(vlan: number, mac: Uint8Array): void {
-    const port = this.#stations.get(stationKey(vlan, mac));
-    if (port === undefined) return;
-    throw new OverlaneError(
-      'ERR_OVERLANE_EXISTS',
-      `${formatMac(mac)} is static on port '${port.name}' of bridge '${this.name}'; remove that entry with removeFdb first`,
+  /** Tables that are looked at only where the bridge learns. */
+  #onlyLearning(verb: string): void {
+    if (this.forwarding === 'learning') return;
+    throw optionError(
+      `${verb} is for bridges that learn; the forwarding of '${this.name}' is '${this.forwarding}', which ${isIpvlan(this.forwarding) ? 'goes by attach with addresses, and addAddress' : 'goes by attach with a MAC'}`,
     );
   }
 

@@ -74,7 +74,7 @@ export class Port {
     this.mac = facts.mac === undefined ? null : formatMac(facts.mac);
     this.detail = facts.detail ?? null;
     this.persistent = facts.persistent ?? false;
-    state.uses.set(this, { bridge: null, underlays: new Set() });
+    state.uses.set(this, { bridges: new Map(), underlays: new Set() });
   }
 
   /** Bytes of the largest IP packet that it transmits; of a live port, the interface's, which may change (see the event `link`). */
@@ -87,9 +87,9 @@ export class Port {
     this.#mtu = mtu;
   }
 
-  /** The bridge that it is attached to. */
-  get bridge(): Bridge | null {
-    return this.#state.use(this).bridge;
+  /** The bridges that it is attached to: one, or as a trunk any number, each with another VLAN of it. */
+  get bridges(): Bridge[] {
+    return [...this.#state.use(this).bridges.keys()];
   }
 
   /**

@@ -2,14 +2,16 @@
 import { OverlaneError } from '../errors.js';
 import type { NativeDataplane } from '../native.js';
 import type { Bridge } from './bridge.js';
+import { UNTAGGED } from './bridge-options.js';
 import { optionError, shown } from './check.js';
 import { Keyrings } from './keyrings.js';
 import type { Port } from './port.js';
 import type { UdpUnderlay, Underlay } from './underlay.js';
 
-/** Who a port works for: one bridge, or any number of underlays. */
+/** Who a port works for: bridges, each with a VLAN of its own or one with what has no tag, or any number of underlays. */
 export interface PortUse {
-  bridge: Bridge | null;
+  /** The native VLAN of each. */
+  bridges: Map<Bridge, number>;
   underlays: Set<Underlay>;
 }
 
@@ -141,14 +143,14 @@ export class State {
   }
 
   use(port: Port): PortUse {
-    return this.uses.get(port) ?? { bridge: null, underlays: new Set() };
+    return this.uses.get(port) ?? { bridges: new Map(), underlays: new Set() };
   }
 
-  /** Throws unless the port is free for `wish`: a port belongs to one bridge, or carries underlays. */
+  /** Throws unless the port is free for `wish`: a port belongs to bridges, or carries underlays. */
   claim(port: Port, wish: 'bridge' | 'underlay'): void {
-    const { bridge, underlays } = this.use(port);
+    const { bridges, underlays } = this.use(port);
     const [underlay] = underlays;
-    if (bridge !== null) {
+    for (const bridge of bridges.keys()) {
       throw busy(`port '${port.name}' is attached to bridge '${bridge.name}'; detach it first`);
     }
     if (wish === 'bridge' && underlay !== undefined) {
@@ -156,6 +158,25 @@ export class State {
         `port '${port.name}' carries underlay '${underlay.name}'; attach another port, or close the underlay first`,
       );
     }
+  }
+}
+
+/** Throws unless the bridge may have that VLAN of the port: each belongs to one bridge, and a bridge has one of each port. */
+export function claimVlan(state: State, port: Port, bridge: Bridge, vlan: number): void {
+  const { bridges } = state.use(port);
+  if (bridges.size === 0) state.claim(port, 'bridge');
+  for (const [other, taken] of bridges) {
+    const who = `attached to bridge '${other.name}'`;
+    if (other === bridge) throw busy(`port '${port.name}' is ${who}; detach it first`);
+    if (other.mapped || bridge.mapped) {
+      throw busy(
+        `port '${port.name}' is ${who}, and a bridge with a VLAN map needs the port for itself; detach it first`,
+      );
+    }
+    if (taken !== vlan) continue;
+    if (vlan === UNTAGGED)
+      throw busy(`port '${port.name}' is ${who}; detach it first, or attach a VLAN of it with 'vlan'`);
+    throw busy(`VLAN ${vlan} of port '${port.name}' is ${who}; detach it there first, or attach another VLAN`);
   }
 }
 

@@ -27,7 +27,7 @@ export function site() {
 /** What can be seen of a dataplane's configuration. */
 function picture(dataplane: Dataplane): unknown {
   return {
-    ports: [...dataplane.ports.values()].map(({ name, bridge }) => [name, bridge?.name]),
+    ports: [...dataplane.ports.values()].map(({ name, bridges }) => [name, bridges.map((bridge) => bridge.name)]),
     underlays: [...dataplane.underlays.keys()],
     bridges: [...dataplane.bridges.values()].map((bridge) => [
       bridge.name,

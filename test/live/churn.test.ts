@@ -251,7 +251,7 @@ function change(dataplane: Dataplane, host: Netns, container: Netns, random: (li
     },
     () => {
       const port = pick(ports);
-      port?.bridge?.detach(port);
+      port?.bridges[0]?.detach(port);
     },
     () => pick(ports)?.close(),
     () => pick(underlays)?.close(),

@@ -45,6 +45,15 @@ export class Program {
     for (const wake of this.#wake) wake();
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Whether it has not ended yet. */
+  get alive(): boolean {
+    return running.has(this);
+  }
+
   /** Waits until it has printed this; throws when it ends before, or after `limit` ms. */
   async until(words: RegExp, limit = 5000): Promise<void> {
     const late = performance.now() + limit;

@@ -1,0 +1,84 @@
+/** The daemon: a controller behind an API on a unix socket. */
+import type { Server } from 'node:http';
+import type { Logger } from 'pino';
+import { Controller } from '../cnm/controller.js';
+import { SqliteStore } from '../cnm/sqlite-store.js';
+import { packageVersion } from '../version.js';
+import { connectRoutes } from './api/connect.js';
+import { containerRoutes } from './api/containers.js';
+import { eventRoutes } from './api/events.js';
+import { inspectRoutes } from './api/inspect.js';
+import { networkRoutes } from './api/networks.js';
+import { sandboxRoutes } from './api/sandboxes.js';
+import { systemRoutes } from './api/system.js';
+import { EventLog } from './event-log.js';
+import { createApi } from './http.js';
+import { logController, logRequest } from './log.js';
+import type { DaemonOptions } from './options.js';
+import { checkSocket, groupId, listenOn } from './socket.js';
+
+/** Milliseconds that requests have to end when the daemon stops. */
+const GRACE = 5000;
+
+export interface Daemon {
+  /** Ends what is under way, closes everything, and leaves the containers their interfaces. */
+  stop(): Promise<void>;
+}
+
+/** Opens everything; the socket last, so that who finds it finds a daemon that answers. What throws has left nothing open. */
+export async function startDaemon(options: DaemonOptions, logger: Logger): Promise<Daemon> {
+  const gid = options.group === null ? null : groupId(options.group);
+  await checkSocket(options.socket);
+  const controller = await openController(options);
+  try {
+    logController(logger, controller);
+    const facts = { version: packageVersion(), folder: options.folder };
+    const log = new EventLog(controller);
+    const events = eventRoutes(log);
+    const routes = [
+      ...systemRoutes(controller, facts),
+      ...events.routes,
+      ...networkRoutes(controller, log),
+      ...connectRoutes(controller),
+      ...containerRoutes(controller),
+      ...sandboxRoutes(controller),
+      ...inspectRoutes(controller),
+    ];
+    const handled = (request: Parameters<typeof logRequest>[1]) => logRequest(logger, request);
+    const server = createApi({ routes, version: facts.version, handled });
+    const removeSocket = await listenOn(server, { path: options.socket, gid });
+    server.on('error', (error) => logger.error({ err: error }, 'socket'));
+    logger.info({ socket: options.socket, store: options.store, ...facts, workers: options.workers }, 'ready');
+    const stop = async () => {
+      removeSocket();
+      await endRequests(server, events.close);
+      await controller.close();
+    };
+    return { stop };
+  } catch (error) {
+    await controller.close();
+    throw error;
+  }
+}
+
+function openController(options: DaemonOptions): Promise<Controller> {
+  const { store, folder, runFolder, workers, defaultBridge, firewall } = options;
+  return Controller.open({
+    store: new SqliteStore(store),
+    folder,
+    runFolder,
+    dataplane: { workers: Array.from({ length: workers }, () => ({})) },
+    defaultBridge,
+    firewall,
+  });
+}
+
+/** New ones are refused from now on; those under way have a few seconds. */
+async function endRequests(server: Server, endStreams: () => void): Promise<void> {
+  const ended = new Promise<void>((resolve) => server.close(() => resolve()));
+  endStreams();
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), GRACE);
+  await ended;
+  clearTimeout(timer);
+}
