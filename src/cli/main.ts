@@ -35,6 +35,31 @@ const COMMANDS: Entry[] = [
     load: async () => (await import('./decode.js')).decodeCommand(),
   },
   {
+    name: 'network',
+    summary: 'make, list, connect and remove networks of the daemon',
+    load: async () => (await import('./network.js')).networkCommand(),
+  },
+  {
+    name: 'sandbox',
+    summary: 'make, list and remove network namespaces on these networks',
+    load: async () => (await import('./sandbox.js')).sandboxCommand(),
+  },
+  {
+    name: 'exec',
+    summary: 'run a command in a sandbox',
+    load: async () => (await import('./exec.js')).execCommand(),
+  },
+  {
+    name: 'inspect',
+    summary: 'show the forwarding tables, ports and counters of the daemon',
+    load: async () => (await import('./inspect.js')).inspectCommand(),
+  },
+  {
+    name: 'capture',
+    summary: 'write the packets of an endpoint into a capture',
+    load: async () => (await import('./capture.js')).captureCommand(),
+  },
+  {
     name: 'bench',
     summary: 'measure the dataplane against its peers',
     load: async () => (await import('./bench.js')).benchCommand(),
@@ -61,6 +86,8 @@ async function buildProgram(wanted: string | undefined): Promise<Command> {
   const program = new Command('overlane')
     .description('A userspace packet-processing dataplane: bridge, proxy ARP, VXLAN and container networks.')
     .version(packageVersion())
+    // What comes after the name of a command is the command's: 'overlane exec web -- ip -V'.
+    .enablePositionalOptions()
     .exitOverride()
     // The text of an error is printed once, by reportError().
     .configureOutput({ outputError: () => {} });
@@ -83,7 +110,9 @@ function wantedCommand(argv: string[]): string | undefined {
 }
 
 async function main(argv: string[]): Promise<void> {
-  const json = argv.includes('--json');
+  // After '--' are the words of another program.
+  const end = argv.indexOf('--');
+  const json = argv.slice(0, end < 0 ? undefined : end).includes('--json');
   for (const stream of [process.stdout, process.stderr]) {
     // The reader has gone (`overlane decode … | head`): nobody is left to tell.
     stream.on('error', (error: NodeJS.ErrnoException) => {
