@@ -85,8 +85,8 @@ OVERLANE_NOINLINE void flood(Packet* packet, Context& context) {
   send(packet, to, context);
 }
 
-// Known destination: sends, or drops what may not go there; says whether others of the burst may go there unasked.
-// `isolated`: the source is an isolated local port.
+// Known destination: sends, or drops what may not go there; says which. `isolated`: the source is an isolated local
+// port.
 OVERLANE_INLINE bool forward(Packet* packet, Place to, bool isolated, Context& context) {
   if (OVERLANE_UNLIKELY(to == packet->source)) return context.counters.drop(packet, Counter::drop_same_port), false;
   if (OVERLANE_UNLIKELY(is_tunnel(to) && is_tunnel(packet->source))) {
@@ -95,9 +95,8 @@ OVERLANE_INLINE bool forward(Packet* packet, Place to, bool isolated, Context& c
   if (OVERLANE_UNLIKELY(isolated && !is_tunnel(to) && context.members[to].isolated)) {
     return context.counters.drop(packet, Counter::drop_isolated), false;
   }
-  const bool back = to == packet->ingress;  // routed
   send(packet, to, context);
-  return !back;
+  return true;
 }
 
 struct Keys {
@@ -180,7 +179,8 @@ void bridge(Burst& burst, Context& context) {
   const uint32_t conflicts = context.fdb->learn(keys.source, source_at, keys.from, keys.learns, burst.count,
                                                 context.tick, conflict, context.counters.port(first.ingress));
   context.fdb->look_up(keys.destination, destination_at, burst.count, context.tick, to);
-  // A burst comes from one port, so what was right for a local port once is right for it again.
+  // A burst comes from one port, so what was right for a local port once is right for it again. What was routed may go
+  // to more of them, and comes last.
   Place last = kNowhere;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];

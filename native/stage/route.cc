@@ -174,7 +174,7 @@ void route(Burst& burst, Context& context) {
   if (ours.count == 0) return;
   learn_sources(ours, context);
   for (uint32_t i = 0; i < ours.count; ++i) {
-    // Behind those that bridge() got anyway, so that these stay in order.
+    // Behind those that bridge() got anyway, as it wants them.
     if (handle(ours.packets[i], context)) burst.packets[burst.count++] = ours.packets[i];
   }
 }

@@ -7,8 +7,9 @@
 
 namespace overlane {
 
-// Parsed packets with domain and source place, before bridge(). Takes out those that are for a router, and puts back
-// the ones that go on, ready to be bridged: with the MACs, the domain and the tag of where they go, and from kRouted.
+// Parsed packets with domain and source place, before bridge(). Takes out those that are for a router, and puts the
+// ones that go on behind the others, ready to be bridged: with the MACs, the domain and the tag of where they go, and
+// from kRouted.
 void route(Burst& burst, Context& context);
 
 namespace route_detail {
