@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { Netns } from '../live/netns.js';
-import type { Program } from '../live/program.js';
+import { Program } from '../live/program.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/daemon/main.js', import.meta.url));
 const open = new Set<DaemonHost>();
@@ -85,7 +85,9 @@ export class DaemonHost {
       '--folder',
       path.join(this.folder, 'lib'),
     ];
-    this.#program = this.netns.start(process.execPath, MAIN, ...folders, '--run-folder', this.run, ...this.#options);
+    // Not by ip(8), which takes the mounts of the host away as well: who looks from outside would not see the namespaces.
+    const inside = ['nsenter', `--net=${this.netns.path}`, process.execPath, MAIN];
+    this.#program = new Program([...inside, ...folders, '--run-folder', this.run, ...this.#options]);
     const until = Date.now() + 20_000;
     for (;;) {
       if (!this.#program.alive) throw new Error(`overlaned ended: ${this.log}`);
@@ -154,7 +156,17 @@ export class DaemonHost {
   /** How many of `count` pings came back. */
   ping(from: { netns: string }, to: string, count = 2): number {
     const { out } = this.exec(from, 'ping', '-n', '-c', String(count), '-i', '0.1', '-W', '1', to);
-    return Number(/(\d+) received/.exec(out)?.[1] ?? Number.NaN);
+    const received = /(\d+) received/.exec(out)?.[1];
+    if (received === undefined) throw new Error(`ping said: ${out}`);
+    return Number(received);
+  }
+
+  /** Removes every sandbox and network, but for those that are always there. */
+  async clear(): Promise<void> {
+    for (const { id } of await this.ask<SandboxView[]>('GET', '/overlane/sandboxes')) {
+      await this.ask('DELETE', `/overlane/sandboxes/${id}`);
+    }
+    await this.ask('POST', '/networks/prune');
   }
 
   async remove(): Promise<void> {

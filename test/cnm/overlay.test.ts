@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hasRoot, joinByVeth, NEEDS_ROOT, Netns } from '../live/netns.js';
 import { DaemonHost } from './daemon-host.js';
 
@@ -44,19 +44,16 @@ live(hasRoot ? 'overlay networks' : `overlay networks ${NEEDS_ROOT}`, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
+  afterEach(async () => {
+    peers({});
+    await one.clear();
+    await two.clear();
+  });
+
   const settled = async (check: () => boolean) => {
     for (let i = 0; i < 40 && !check(); i++) await new Promise((resolve) => setTimeout(resolve, 100));
     expect(check()).toBe(true);
   };
-
-  async function cleanUp(...names: string[]): Promise<void> {
-    for (const host of [one, two]) {
-      for (const { name } of await host.ask<{ name: string }[]>('GET', '/overlane/sandboxes')) {
-        await host.ask('DELETE', `/overlane/sandboxes/${name}`);
-      }
-      for (const name of names) await host.ask('DELETE', `/networks/${name}`);
-    }
-  }
 
   for (const encrypted of [false, true]) {
     it(`two containers ping each other in one hop${encrypted ? ', encrypted' : ''}`, async () => {
@@ -87,8 +84,6 @@ live(hasRoot ? 'overlay networks' : `overlay networks ${NEEDS_ROOT}`, () => {
       const mtu = Number(/mtu (\d+)/.exec(one.exec(a, 'ip', 'link', 'show', 'eth0').out)?.[1]);
       expect(mtu).toBe(encrypted ? 1408 : 1450);
       expect(one.exec(a, 'ping', '-n', '-c1', '-Mdo', '-W1', '-s', String(mtu - 28), '10.9.0.3').status).toBe(0);
-      peers({});
-      await cleanUp('web');
     });
   }
 
@@ -118,8 +113,6 @@ live(hasRoot ? 'overlay networks' : `overlay networks ${NEEDS_ROOT}`, () => {
     );
     expect(reply(a, one, '10.9.2.77')).toMatch(/10\.9\.1\.1.*Host Unreachable/);
     expect(one.exec(c, 'ip', 'route', 'show', 'default').out).toBe('');
-    peers({});
-    await cleanUp('wide');
   });
 
   it('a container of an overlay that is not internal gets out through the gateway network', async () => {
@@ -128,8 +121,5 @@ live(hasRoot ? 'overlay networks' : `overlay networks ${NEEDS_ROOT}`, () => {
     const { endpoints } = await one.ask<typeof a>('GET', '/overlane/sandboxes/a');
     expect(endpoints.map(({ networkName }) => networkName)).toEqual(['out', 'overlane_gwbridge']);
     expect(one.ping(a, '10.1.0.1')).toBe(2);
-    await one.ask('DELETE', '/overlane/sandboxes/a');
-    await one.ask('DELETE', '/networks/out');
-    await one.ask('DELETE', '/networks/overlane_gwbridge');
   });
 });

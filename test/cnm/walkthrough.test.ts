@@ -1,5 +1,5 @@
 /** What container networks are known for, with programs in real namespaces. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hasRoot, joinByVeth, NEEDS_ROOT, Netns } from '../live/netns.js';
 import { DaemonHost, type SandboxView } from './daemon-host.js';
 
@@ -18,9 +18,7 @@ live(title('bridge networks'), () => {
   });
   afterAll(() => host.remove());
 
-  async function remove(...names: string[]): Promise<void> {
-    for (const name of names) await host.ask('DELETE', `/overlane/sandboxes/${name}`);
-  }
+  afterEach(() => host.clear());
 
   function ipOf(sandbox: SandboxView, network: string): string {
     const endpoint = sandbox.endpoints.find(({ networkName }) => networkName === network)!;
@@ -35,8 +33,6 @@ live(title('bridge networks'), () => {
     expect(host.ping(b, ipOf(a, 'web').replace(/\d+$/, '1'))).toBe(2);
     // Masqueraded: the other side has no route back to the containers.
     expect(host.ping(a, '192.0.2.2')).toBe(2);
-    await remove('a', 'b');
-    await host.ask('DELETE', '/networks/web');
   });
 
   it('two networks are isolated; a container on both reaches both', async () => {
@@ -49,9 +45,6 @@ live(title('bridge networks'), () => {
     expect(host.ping(both, ipOf(a, 'one'))).toBe(2);
     expect(host.ping(both, ipOf(b, 'two'))).toBe(2);
     expect(both.endpoints.map(({ interface: link }) => link)).toEqual(['eth0', 'eth1']);
-    await remove('a', 'b', 'both');
-    await host.ask('DELETE', '/networks/one');
-    await host.ask('DELETE', '/networks/two');
   });
 
   it('an internal network has no way out', async () => {
@@ -63,8 +56,6 @@ live(title('bridge networks'), () => {
     // Nor for who makes itself one.
     host.exec(a, 'ip', 'route', 'add', 'default', 'via', ipOf(a, 'inner').replace(/\d+$/, '1'));
     expect(host.ping(a, '192.0.2.2')).toBe(0);
-    await remove('a', 'b');
-    await host.ask('DELETE', '/networks/inner');
   });
 
   it('without icc containers do not reach each other, but the world', async () => {
@@ -74,8 +65,6 @@ live(title('bridge networks'), () => {
     const b = await host.sandbox('b', { network: 'apart' });
     expect(host.ping(a, ipOf(b, 'apart'))).toBe(0);
     expect(host.ping(a, '192.0.2.2')).toBe(2);
-    await remove('a', 'b');
-    await host.ask('DELETE', '/networks/apart');
   });
 
   it('a published port answers on the host, and from outside', async () => {
@@ -96,10 +85,9 @@ live(title('bridge networks'), () => {
       expect((await from.exec(process.execPath, '-e', get(url))).out, url).toBe('hello from a');
     }
     await server.stop();
-    await remove('a');
+    await host.ask('DELETE', '/overlane/sandboxes/a');
     const { out } = await outside.exec(process.execPath, '-e', get('http://192.0.2.1:8080/'));
     expect(out).toMatch(/ECONNREFUSED|hang up/);
-    await host.ask('DELETE', '/networks/shop');
   });
 
   it('addresses come from the range, and keep clear of what others have', async () => {
@@ -120,8 +108,6 @@ live(title('bridge networks'), () => {
     expect((full.body as { message: string }).message).toMatch(/full/);
     // Nothing of it is left.
     expect((await host.call('GET', '/overlane/sandboxes/d')).status).toBe(404);
-    await remove('a', 'b', 'c');
-    await host.ask('DELETE', '/networks/ranged');
   });
 
   it("'none' has only loopback, 'host' the host's interfaces", async () => {
@@ -138,6 +124,5 @@ live(title('bridge networks'), () => {
     // Its path is that of the daemon's own namespace, so look from there.
     const { out } = await host.netns.exec('ip', '-o', 'link');
     expect(out).toMatch(/wire/);
-    await remove('none', 'own');
   });
 });

@@ -1,5 +1,5 @@
 /** macvlan and ipvlan: containers on the wire of an interface of the host, with another host at its other end. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hasRoot, joinByVeth, NEEDS_ROOT } from '../live/netns.js';
 import { DaemonHost, type SandboxView } from './daemon-host.js';
 
@@ -23,10 +23,10 @@ live(hasRoot ? 'macvlan and ipvlan networks' : `macvlan and ipvlan networks ${NE
   const network = (host: DaemonHost, Name: string, Driver: string, subnet: string, Options: Record<string, string>) =>
     host.network({ Name, Driver, IPAM: { Config: [{ Subnet: subnet }] }, Options });
 
-  const remove = async (host: DaemonHost, sandboxes: string[], networks: string[]) => {
-    for (const name of sandboxes) await host.ask('DELETE', `/overlane/sandboxes/${name}`);
-    for (const name of networks) await host.ask('DELETE', `/networks/${name}`);
-  };
+  afterEach(async () => {
+    await one.clear();
+    await two.clear();
+  });
 
   const macOf = (sandbox: SandboxView) => sandbox.endpoints[0]!.mac;
 
@@ -45,8 +45,6 @@ live(hasRoot ? 'macvlan and ipvlan networks' : `macvlan and ipvlan networks ${NE
     // Into the other VLAN there is no way, whatever the address.
     one.exec(a100, 'ip', 'addr', 'add', '10.200.0.9/24', 'dev', 'eth0');
     expect(one.ping(a100, '10.200.0.3')).toBe(0);
-    await remove(one, ['a100', 'a200'], ['v100', 'v200']);
-    await remove(two, ['b100', 'b200'], ['v100', 'v200']);
   });
 
   it('macvlan: untagged, with the host at the other end; its own host is out of reach', async () => {
@@ -64,7 +62,6 @@ live(hasRoot ? 'macvlan and ipvlan networks' : `macvlan and ipvlan networks ${NE
     });
     expect(taken.status).toBeGreaterThanOrEqual(400);
     expect((taken.body as { message: string }).message).toMatch(/192\.168\.7\.2 is in use on eth0 by /);
-    await remove(one, ['a', 'b'], ['lan']);
   });
 
   for (const mode of ['private', 'vepa', 'passthru']) {
@@ -78,7 +75,6 @@ live(hasRoot ? 'macvlan and ipvlan networks' : `macvlan and ipvlan networks ${NE
       });
       expect(second.status === 201).toBe(mode !== 'passthru');
       if (mode !== 'passthru') expect(one.ping(a, '192.168.7.11')).toBe(0);
-      await remove(one, mode === 'passthru' ? ['a'] : ['a', 'b'], ['lan']);
     });
   }
 
@@ -87,7 +83,6 @@ live(hasRoot ? 'macvlan and ipvlan networks' : `macvlan and ipvlan networks ${NE
     const a = await one.sandbox('a', { network: 'alone' });
     await one.sandbox('b', { network: 'alone' });
     expect(one.ping(a, '10.7.0.3')).toBe(2);
-    await remove(one, ['a', 'b'], ['alone']);
   });
 
   it('ipvlan l2: containers share the MAC of the parent, and reach the wire and each other, but not their host', async () => {
@@ -99,7 +94,6 @@ live(hasRoot ? 'macvlan and ipvlan networks' : `macvlan and ipvlan networks ${NE
     expect(one.ping(a, '192.168.7.2')).toBe(2);
     expect(one.ping(a, '192.168.7.11')).toBe(2);
     expect(one.ping(a, '192.168.7.1')).toBe(0);
-    await remove(one, ['a', 'b'], ['ip2']);
   });
 
   for (const mode of ['l3', 'l3s']) {
@@ -113,7 +107,6 @@ live(hasRoot ? 'macvlan and ipvlan networks' : `macvlan and ipvlan networks ${NE
       const { out } = await two.netns.exec('ping', '-n', '-c2', '-i0.1', '-W1', '10.33.0.2');
       expect(out).toMatch(/2 received/);
       two.netns.ip('route', 'del', '10.33.0.0/24');
-      await remove(one, ['a', 'b'], ['ip3']);
     });
   }
 
@@ -130,10 +123,7 @@ live(hasRoot ? 'macvlan and ipvlan networks' : `macvlan and ipvlan networks ${NE
     await network(one, 'first', 'macvlan', '10.7.0.0/24', { parent: 'eth0.5' });
     expect(await refused({ parent: 'eth0.5' })).toMatch(/already using parent interface eth0\.5/);
     expect(await refused({ parent: 'eth0.5' }, 'ipvlan')).toMatch(/already using parent interface eth0\.5/);
-    await remove(one, [], ['first']);
-    expect((await one.ask<{ Name: string }[]>('GET', '/networks')).map(({ Name }) => Name).sort()).toEqual([
-      'host',
-      'none',
-    ]);
+    const names = (await one.ask<{ Name: string }[]>('GET', '/networks')).map(({ Name }) => Name);
+    expect(names.sort()).toEqual(['first', 'host', 'none']);
   });
 });
