@@ -3,6 +3,9 @@ import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import { Controller } from '../cnm/controller.js';
 import { SqliteStore } from '../cnm/sqlite-store.js';
+import type { OverlaySettings } from '../drivers/overlay-node.js';
+import { FilePeers } from '../drivers/peers/file-peers.js';
+import { InProcessPeers } from '../drivers/peers/in-process-peers.js';
 import { packageVersion } from '../version.js';
 import { connectRoutes } from './api/connect.js';
 import { containerRoutes } from './api/containers.js';
@@ -29,7 +32,7 @@ export interface Daemon {
 export async function startDaemon(options: DaemonOptions, logger: Logger): Promise<Daemon> {
   const gid = options.group === null ? null : groupId(options.group);
   await checkSocket(options.socket);
-  const controller = await openController(options);
+  const controller = await openController(options, logger);
   try {
     logController(logger, controller);
     const facts = { version: packageVersion(), folder: options.folder };
@@ -61,8 +64,9 @@ export async function startDaemon(options: DaemonOptions, logger: Logger): Promi
   }
 }
 
-function openController(options: DaemonOptions): Promise<Controller> {
+async function openController(options: DaemonOptions, logger: Logger): Promise<Controller> {
   const { store, folder, runFolder, workers, defaultBridge, firewall } = options;
+  const overlay = overlaySettings(options, logger);
   return Controller.open({
     store: new SqliteStore(store),
     folder,
@@ -70,7 +74,21 @@ function openController(options: DaemonOptions): Promise<Controller> {
     dataplane: { workers: Array.from({ length: workers }, () => ({})) },
     defaultBridge,
     firewall,
+    drivers: overlay === null ? {} : { overlay },
   });
+}
+
+function overlaySettings(
+  { vtep, vxlanPort, peers, overlayKeys }: DaemonOptions,
+  logger: Logger,
+): OverlaySettings | null {
+  if (vtep === null) return null;
+  return {
+    vtep,
+    port: vxlanPort,
+    peers: peers === null ? new InProcessPeers() : new FilePeers(peers, (message) => logger.warn(message)),
+    ...(overlayKeys === null ? {} : { encryption: { keys: overlayKeys } }),
+  };
 }
 
 /** New ones are refused from now on; those under way have a few seconds. */

@@ -16,6 +16,8 @@ export interface EndpointPortOptions {
   mac?: string;
   /** Beside the default route, which is the controller's affair. */
   routes?: { to: string; via: string }[];
+  /** IPv6 link-local address; not for those that share a MAC. Default true. */
+  linkLocal?: boolean;
 }
 
 /** Makes the interface `endpoint.interface` with the endpoint's addresses, or takes over the one that is there. */
@@ -23,12 +25,14 @@ export function openEndpointPort(
   context: DriverContext,
   endpoint: EndpointRecord,
   sandbox: SandboxRecord,
-  { mtu, mac = endpoint.mac!, routes = [] }: EndpointPortOptions,
+  { mtu, mac = endpoint.mac!, routes = [], linkLocal = true }: EndpointPortOptions,
 ): Port {
   const addresses = endpoint.addresses.map(({ address }) => address);
   // An interface without IPv6 addresses has no link-local one either, as Docker has it.
   const wants6 = addresses.some((address) => address.includes(':'));
   writeSysctl(sandbox.netns, 'net.ipv6.conf.default.disable_ipv6', wants6 ? '0' : '1');
+  // IN6_ADDR_GEN_MODE_EUI64 and _NONE of linux/if_link.h.
+  if (wants6) writeSysctl(sandbox.netns, 'net.ipv6.conf.default.addr_gen_mode', linkLocal ? '0' : '1');
   return context.dataplane.addPort({
     type: 'tap',
     name: endpointPort(endpoint),

@@ -108,7 +108,7 @@ export function ipvlanDriver(context: DriverContext): Driver {
         );
       }
       const uplink = parent === null || routed(network) ? null : openParent(context, parent);
-      const port = openEndpointPort(context, endpoint, sandbox, { mtu: uplink?.mtu ?? MTU });
+      const port = openEndpointPort(context, endpoint, sandbox, { mtu: uplink?.mtu ?? MTU, linkLocal: false });
       try {
         bridge.attach(port, { addresses: ipsOf(endpoint) });
         await hide(network, endpoint, true);
