@@ -49,6 +49,7 @@ fs.writeFileSync('node_modules/.package-lock.json', JSON.stringify({ packages })
 /** A file called fail-gyp makes it fail with that text, once; slow-gyp makes it stay. */
 const GYP = `const NAME = 'gyp'; ${LOG}
 const fs = require('fs'), path = require('path');
+console.log('CFLAGS: ' + process.env.CFLAGS);
 const folder = process.argv.find((arg) => arg.startsWith('--directory=')).slice(12);
 if (fs.existsSync(path.join(folder, 'fail-gyp'))) {
   console.log(fs.readFileSync(path.join(folder, 'fail-gyp'), 'utf8'));
@@ -274,6 +275,13 @@ describe('failures', () => {
     expect(stderr).toMatch(/^setup: better-sqlite3 +not built, .*apt-get install python3 make g\+\+\)\n$/);
     expect((await setup()).calls).toEqual(['better-sqlite3']);
     expect(await setup()).toEqual(NOTHING);
+  });
+
+  it('compiles better-sqlite3 faster than it asks for, and nothing else', async () => {
+    await setup([], { CFLAGS: '-march=native' });
+    expect(readFileSync(join(root, 'build/setup.better-sqlite3.log'), 'utf8')).toMatch(/^CFLAGS: -march=native -O1$/m);
+    expect(readFileSync(join(root, 'build/setup.log'), 'utf8')).toMatch(/^CFLAGS: -march=native$/m);
+    expect(readFileSync(join(root, 'build/setup.log'), 'utf8')).not.toContain('-O1');
   });
 
   it('builds better-sqlite3 again for another version, and keeps running it when another step fails', async () => {
