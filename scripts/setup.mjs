@@ -154,6 +154,7 @@ let label = '';
 /** Steps that run beside the others, and whether only they are left. */
 const beside = [];
 let waiting = false;
+let ending = false;
 
 /** The environment with compiler flags behind the user's, and this Node as `node`, which scripts of a build call. */
 function withFlags(flags) {
@@ -182,7 +183,8 @@ async function run([program, ...args], { logName, env } = {}) {
       });
       child.on('close', (status) => {
         children.delete(child);
-        resolve(status ?? 1);
+        // A build that a signal ended has not failed.
+        if (!ending) resolve(status ?? 1);
       });
     });
   } finally {
@@ -329,6 +331,7 @@ async function main(args) {
   ]) {
     process.once(signal, () => {
       // The lock is kept until the running programs have gone, or the next setup would meet them.
+      ending = true;
       const end = () => children.size === 0 && process.exit(128 + number);
       end();
       for (const child of children) child.once('close', end).kill(signal);

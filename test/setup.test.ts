@@ -46,15 +46,17 @@ const { packages } = JSON.parse(fs.readFileSync('package-lock.json'));
 for (const name in packages) if (name === '' || packages[name].optional) delete packages[name];
 fs.writeFileSync('node_modules/.package-lock.json', JSON.stringify({ packages }));`;
 
-/** A file called fail-gyp makes it fail with that text, once. */
+/** A file called fail-gyp makes it fail with that text, once; slow-gyp makes it stay. */
 const GYP = `const NAME = 'gyp'; ${LOG}
 const fs = require('fs'), path = require('path');
+console.log('CFLAGS: ' + process.env.CFLAGS);
 const folder = process.argv.find((arg) => arg.startsWith('--directory=')).slice(12);
 if (fs.existsSync(path.join(folder, 'fail-gyp'))) {
   console.log(fs.readFileSync(path.join(folder, 'fail-gyp'), 'utf8'));
   fs.rmSync(path.join(folder, 'fail-gyp'));
   process.exit(1);
 }
+if (fs.existsSync(path.join(folder, 'slow-gyp'))) return setTimeout(() => {}, 20_000);
 fs.mkdirSync(path.join(folder, 'build/Release'), { recursive: true });
 fs.writeFileSync(path.join(folder, 'build/Release/x.node'), '');`;
 
@@ -275,6 +277,13 @@ describe('failures', () => {
     expect(await setup()).toEqual(NOTHING);
   });
 
+  it('compiles better-sqlite3 faster than it asks for, and nothing else', async () => {
+    await setup([], { CFLAGS: '-march=native' });
+    expect(readFileSync(join(root, 'build/setup.better-sqlite3.log'), 'utf8')).toMatch(/^CFLAGS: -march=native -O1$/m);
+    expect(readFileSync(join(root, 'build/setup.log'), 'utf8')).toMatch(/^CFLAGS: -march=native$/m);
+    expect(readFileSync(join(root, 'build/setup.log'), 'utf8')).not.toContain('-O1');
+  });
+
   it('builds better-sqlite3 again for another version, and keeps running it when another step fails', async () => {
     await setup();
     lock('1.0.1');
@@ -284,6 +293,26 @@ describe('failures', () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(/^setup: better-sqlite3 +\d+\.\d s$/m);
     expect(calls).toContain('better-sqlite3');
+  });
+
+  it('ended by a signal, it ends what runs, and builds that the next time', async () => {
+    await setup();
+    lock('1.0.1');
+    for (const name of PACKAGES) write(`stand-ins/${name}/package.json`, '{ "version": "1.0.1" }');
+    write('stand-ins/better-sqlite3/slow-gyp', '');
+    write('native/core/pool.cc', 'int b;');
+    write('slow-gyp', '');
+    const child = start();
+    const ended = end(child);
+    const calls = () => (existsSync(join(root, 'calls')) ? readFileSync(join(root, 'calls'), 'utf8').split('\n') : []);
+    for (let i = 0; i < 100 && calls().length < 4; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+    child.kill('SIGTERM');
+    expect((await ended).status).toBe(143);
+    expect(takeCalls().sort()).toEqual(['better-sqlite3', 'gyp', 'npm']);
+    for (const file of ['slow-gyp', 'node_modules/better-sqlite3/slow-gyp']) rmSync(join(root, file));
+    const { calls: again, stderr } = await setup();
+    expect(withoutOptional(again)).toEqual(['gyp', 'tsc', 'tsc']);
+    expect(stderr).toMatch(/^setup: better-sqlite3 +\d+\.\d s$/m);
   });
 
   it('unknown options: the usage, status 2', async () => {
