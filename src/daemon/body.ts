@@ -52,7 +52,10 @@ function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
  */
 export function checkBody<T>(schema: TSchema, body: unknown): T {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new HttpError(400, `the request body must be a JSON object, not ${body === undefined ? 'empty' : shown(body)}`);
+    throw new HttpError(
+      400,
+      `the request body must be a JSON object, not ${body === undefined ? 'empty' : shown(body)}`,
+    );
   }
   const mistake = findMistake(schema, body);
   if (mistake === null) return body as T;

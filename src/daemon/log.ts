@@ -21,7 +21,10 @@ export function openLog(level: Level): Log {
   const to = destination({ dest: 2, sync: false, maxLength: 1 << 20 });
   // Whoever read it is gone.
   to.on('error', () => {});
-  const logger = pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, to as DestinationStream);
+  const logger = pino(
+    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    to as DestinationStream,
+  );
   const flush = () => {
     try {
       to.flushSync();

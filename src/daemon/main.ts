@@ -8,7 +8,7 @@ import { packageVersion } from '../version.js';
 import { messageOf } from './errors.js';
 import { type Log, openLog } from './log.js';
 import { notify } from './notify.js';
-import { daemonCommand, type DaemonOptions } from './options.js';
+import { type DaemonOptions, daemonCommand } from './options.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 

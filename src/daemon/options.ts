@@ -30,7 +30,12 @@ export function daemonCommand(version: string, run: (options: DaemonOptions) => 
     .version(version)
     .option('--socket <path>', 'unix socket to listen on', absolute, '/run/overlane/overlaned.sock')
     .option('--group <name|gid>', 'group that may use the socket as well (mode 0660); default: only root (0600)')
-    .option('--store <file>', 'file that networks and sandboxes are remembered in', absolute, '/var/lib/overlane/overlane.db')
+    .option(
+      '--store <file>',
+      'file that networks and sandboxes are remembered in',
+      absolute,
+      '/var/lib/overlane/overlane.db',
+    )
     .option('--folder <path>', 'folder of the files of sandboxes', absolute, '/var/lib/overlane')
     .option('--run-folder <path>', 'folder of the network namespaces of sandboxes', absolute, '/run/overlane')
     .option('--workers <number>', 'threads that carry packets', workers, 1)

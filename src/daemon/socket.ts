@@ -29,11 +29,15 @@ export async function checkSocket(file: string): Promise<void> {
   }
   // The folder it is first made in.
   const longest = Math.max(Buffer.byteLength(file), Buffer.byteLength(path.dirname(file)) + '/.ovlXXXXXX/s'.length);
-  if (longest > LONGEST) throw wrong(`the path of the socket is too long; the kernel takes ${LONGEST} bytes: '${file}'`);
+  if (longest > LONGEST)
+    throw wrong(`the path of the socket is too long; the kernel takes ${LONGEST} bytes: '${file}'`);
   const found = lstatSync(file, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) {
-    throw new OverlaneError('ERR_OVERLANE_EXISTS', `${file} exists and is no socket; remove it, or choose another --socket`);
+    throw new OverlaneError(
+      'ERR_OVERLANE_EXISTS',
+      `${file} exists and is no socket; remove it, or choose another --socket`,
+    );
   }
   if (await answers(file)) {
     throw new OverlaneError(
@@ -82,7 +86,9 @@ export async function listenOn(server: net.Server, { path: file, gid }: SocketOp
   } catch (error) {
     server.close();
     if (error instanceof OverlaneError) throw error;
-    throw new OverlaneError('ERR_OVERLANE_SYSTEM', `cannot listen on ${file}: ${(error as Error).message}`, { cause: error });
+    throw new OverlaneError('ERR_OVERLANE_SYSTEM', `cannot listen on ${file}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   const { ino } = lstatSync(file);
   return () => {

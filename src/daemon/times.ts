@@ -25,5 +25,8 @@ export function parseTime(text: string, what: string, now = Date.now()): number 
     const time = Date.parse(`${day}T${hour}${minute}${second}${zone}`);
     if (!Number.isNaN(time)) return time;
   }
-  throw new HttpError(400, `invalid value for '${what}': '${text.slice(0, 60)}'; write seconds since 1970, 2026-01-31T10:00:00Z or 1h30m`);
+  throw new HttpError(
+    400,
+    `invalid value for '${what}': '${text.slice(0, 60)}'; write seconds since 1970, 2026-01-31T10:00:00Z or 1h30m`,
+  );
 }

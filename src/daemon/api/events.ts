@@ -1,7 +1,7 @@
 /** `/events`: what happened since, and what happens until. */
 import type { ServerResponse } from 'node:http';
-import type { EventLog, LoggedEvent } from '../event-log.js';
 import { HttpError } from '../errors.js';
+import type { EventLog, LoggedEvent } from '../event-log.js';
 import { Filters } from '../filters.js';
 import type { Reply, Route } from '../route.js';
 import { parseTime } from '../times.js';
@@ -32,7 +32,9 @@ export function eventRoutes(log: EventLog): { routes: Route[]; close: () => void
   };
   return {
     routes: [{ method: 'GET', path: '/events', handle }],
-    close: () => streams.forEach((end) => end()),
+    close: () => {
+      for (const end of [...streams]) end();
+    },
   };
 }
 
@@ -78,7 +80,8 @@ function follow(response: ServerResponse, log: EventLog, streams: Set<() => void
 
 function matches({ type, action, id, attributes }: LoggedEvent, filters: Filters): boolean {
   const { name = '', container = '' } = attributes;
-  const about = (kind: 'network' | 'container') => (type === kind ? [id, name] : kind === 'container' ? [container] : []);
+  const about = (kind: 'network' | 'container') =>
+    type === kind ? [id, name] : kind === 'container' ? [container] : [];
   return (
     filters.is('type', type) &&
     filters.is('event', action) &&

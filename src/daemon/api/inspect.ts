@@ -36,7 +36,10 @@ function selected(controller: Controller, query: URLSearchParams): { networks: N
   }
   if (sandbox !== null) {
     const { endpoints } = controller.sandbox(sandbox);
-    const [on, own] = [new Set(endpoints.map(({ record }) => record.network)), new Set(endpoints.map(({ port }) => port))];
+    const [on, own] = [
+      new Set(endpoints.map(({ record }) => record.network)),
+      new Set(endpoints.map(({ port }) => port)),
+    ];
     networks = networks.filter(({ id }) => on.has(id));
     ports = ports.filter(({ name }) => own.has(name));
   }

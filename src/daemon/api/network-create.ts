@@ -89,7 +89,8 @@ function refuseUnsupported(body: Body): void {
   const refuse = (status: number, message: string) => {
     throw new HttpError(status, message);
   };
-  if (body.Ingress) refuse(501, 'ingress networks are not supported: overlaned has no routing mesh; leave --ingress out');
+  if (body.Ingress)
+    refuse(501, 'ingress networks are not supported: overlaned has no routing mesh; leave --ingress out');
   if (body.ConfigOnly) refuse(501, 'configuration-only networks are not supported; give each network its own options');
   if (body.ConfigFrom?.Network) {
     refuse(501, 'networks made from a configuration-only network are not supported; give each network its own options');

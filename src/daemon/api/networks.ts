@@ -1,8 +1,8 @@
 /** `/networks`: lists, inspects, makes and removes networks as Docker Engine does. */
 import type { Controller } from '../../cnm/controller.js';
 import type { Network } from '../../cnm/network.js';
-import type { EventLog } from '../event-log.js';
 import { HttpError, hasCode } from '../errors.js';
+import type { EventLog } from '../event-log.js';
 import { Filters } from '../filters.js';
 import type { ApiRequest, Reply, Route } from '../route.js';
 import { parseTime } from '../times.js';

@@ -79,7 +79,10 @@ export function sandboxRoutes(controller: Controller): Route[] {
 
 /** All or nothing: where a network cannot be joined, the sandbox goes again. */
 async function create(controller: Controller, body: unknown): Promise<Reply> {
-  const { networks = [], ...options } = checkBody<SandboxOptions & { networks?: Attachment[] }>(sandboxBody, body ?? {});
+  const { networks = [], ...options } = checkBody<SandboxOptions & { networks?: Attachment[] }>(
+    sandboxBody,
+    body ?? {},
+  );
   const wanted = networks.map(({ network, ...rest }) => ({ network: controller.network(network), rest }));
   const sandbox = await controller.createSandbox(options);
   try {

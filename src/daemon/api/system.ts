@@ -45,7 +45,11 @@ function versionJson({ version }: SystemFacts) {
   return {
     Platform: { Name: 'overlane' },
     Components: [
-      { Name: 'Engine', Version: version, Details: { ...common, GoVersion: '', GitCommit: '', BuildTime: '', Experimental: 'false' } },
+      {
+        Name: 'Engine',
+        Version: version,
+        Details: { ...common, GoVersion: '', GitCommit: '', BuildTime: '', Experimental: 'false' },
+      },
       { Name: 'node', Version: process.version, Details: {} },
     ],
     Version: version,
@@ -95,7 +99,14 @@ function infoJson(controller: Controller, { version, folder }: SystemFacts) {
     SecurityOptions: [],
     Runtimes: {},
     DefaultRuntime: '',
-    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '', RemoteManagers: null },
+    Swarm: {
+      NodeID: '',
+      NodeAddr: '',
+      LocalNodeState: 'inactive',
+      ControlAvailable: false,
+      Error: '',
+      RemoteManagers: null,
+    },
     Warnings: [],
   };
 }
