@@ -49,6 +49,8 @@ function addressesIn({ name, addresses }: EndpointRecord, pool: string): { ip: s
 function restoreNamespace(core: Core, sandbox: SandboxRecord): void {
   if (sandbox.kind === 'host' || isNamespace(sandbox.netns)) return;
   if (sandbox.kind === 'own') {
+    // The file it was mounted on may be there still.
+    deleteNamespace(sandbox.netns);
     makeNamespace(sandbox);
     return;
   }

@@ -1,5 +1,4 @@
 /** The daemon: a controller behind an API on a unix socket. */
-import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import { Controller } from '../cnm/controller.js';
 import { SqliteStore } from '../cnm/sqlite-store.js';
@@ -48,13 +47,15 @@ export async function startDaemon(options: DaemonOptions, logger: Logger): Promi
       ...inspectRoutes(controller),
     ];
     const handled = (request: Parameters<typeof logRequest>[1]) => logRequest(logger, request);
-    const server = createApi({ routes, version: facts.version, handled });
-    const removeSocket = await listenOn(server, { path: options.socket, gid });
-    server.on('error', (error) => logger.error({ err: error }, 'socket'));
+    const api = createApi({ routes, version: facts.version, handled });
+    const removeSocket = await listenOn(api.server, { path: options.socket, gid });
+    api.server.on('error', (error) => logger.error({ err: error }, 'socket'));
     logger.info({ socket: options.socket, store: options.store, ...facts, workers: options.workers }, 'ready');
     const stop = async () => {
       removeSocket();
-      await endRequests(server, events.close);
+      const ended = api.close(GRACE);
+      events.close();
+      await ended;
       await controller.close();
     };
     return { stop };
@@ -89,14 +90,4 @@ function overlaySettings(
     peers: peers === null ? new InProcessPeers() : new FilePeers(peers, (message) => logger.warn(message)),
     ...(overlayKeys === null ? {} : { encryption: { keys: overlayKeys } }),
   };
-}
-
-/** New ones are refused from now on; those under way have a few seconds. */
-async function endRequests(server: Server, endStreams: () => void): Promise<void> {
-  const ended = new Promise<void>((resolve) => server.close(() => resolve()));
-  endStreams();
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), GRACE);
-  await ended;
-  clearTimeout(timer);
 }

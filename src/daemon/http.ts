@@ -39,8 +39,14 @@ export interface ApiOptions {
   handled?: (request: Handled) => void;
 }
 
-/** The server, which does not listen yet. */
-export function createApi(options: ApiOptions): Server {
+export interface Api {
+  /** It does not listen yet. */
+  server: Server;
+  /** Refuses new requests, and ends when those under way have, or after `grace` milliseconds. */
+  close(grace: number): Promise<void>;
+}
+
+export function createApi(options: ApiOptions): Api {
   const limits = { ...LIMITS, ...options.limits };
   const working = new Set<Socket>();
   const server = createServer({
@@ -55,12 +61,35 @@ export function createApi(options: ApiOptions): Server {
     if (!working.has(socket)) socket.destroy();
   });
   server.on('clientError', refuseNonsense);
+  const open = new Map<Socket, ServerResponse | null>();
+  server.on('connection', (socket: Socket) => {
+    open.set(socket, null);
+    socket.on('close', () => open.delete(socket));
+  });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     working.add(request.socket);
+    open.set(request.socket, response);
+    response.on('close', () => {
+      if (open.get(request.socket) === response) open.set(request.socket, null);
+    });
     const done = serve(request, response, { ...options, body: limits.body });
     void done.finally(() => working.delete(request.socket));
   });
-  return server;
+  return { server, close: (grace) => closeApi(server, open, grace) };
+}
+
+/** `open`: the answer that each connection is at. */
+async function closeApi(server: Server, open: Map<Socket, ServerResponse | null>, grace: number): Promise<void> {
+  const ended = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const [socket, response] of open) {
+    if (response === null) socket.destroy();
+    else response.once('close', () => socket.destroySoon());
+  }
+  const timer = setTimeout(() => {
+    for (const socket of [...open.keys()]) socket.destroy();
+  }, grace);
+  await ended;
+  clearTimeout(timer);
 }
 
 /** What is no HTTP, too late, or too much of it. */
@@ -134,8 +163,8 @@ function send(response: ServerResponse, { status, json, text, headers = {}, stre
   if (response.headersSent || response.destroyed) return;
   response.statusCode = status;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  if (stream !== undefined) return stream(response);
-  if (json !== undefined) {
+  if (stream !== undefined) stream(response);
+  else if (json !== undefined) {
     response.setHeader('Content-Type', 'application/json');
     response.end(`${JSON.stringify(json)}\n`);
   } else if (text !== undefined) {

@@ -1,11 +1,10 @@
 /** The HTTP side alone, with routes of its own: what it takes, what it refuses, and that nobody holds it up. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { Server } from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createApi, type Handled } from '../../src/daemon/http.js';
+import { type Api, createApi, type Handled } from '../../src/daemon/http.js';
 import type { Route } from '../../src/daemon/route.js';
 import { OverlaneError } from '../../src/errors.js';
 import { ask, messageIn, raw } from './raw.js';
@@ -17,7 +16,11 @@ const handled: Handled[] = [];
 const routes: Route[] = [
   { method: 'GET', path: '/_ping', handle: () => ({ status: 200, text: 'OK' }) },
   { method: 'HEAD', path: '/_ping', handle: () => ({ status: 200, text: '' }) },
-  { method: 'GET', path: '/networks/{id}', handle: ({ params, query }) => ({ status: 200, json: [params['id'], [...query]] }) },
+  {
+    method: 'GET',
+    path: '/networks/{id}',
+    handle: ({ params, query }) => ({ status: 200, json: [params['id'], [...query]] }),
+  },
   { method: 'POST', path: '/networks/create', handle: ({ body }) => ({ status: 201, json: { body } }) },
   {
     method: 'GET',
@@ -34,17 +37,16 @@ const routes: Route[] = [
   },
 ];
 
-let server: Server;
+let api: Api;
 
 beforeAll(async () => {
   const limits = { request: 400, idle: 600, body: 4096, connections: 20 };
-  server = createApi({ routes, version: '1.2.3', limits, handled: (one) => handled.push(one) });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
+  api = createApi({ routes, version: '1.2.3', limits, handled: (one) => handled.push(one) });
+  await new Promise<void>((resolve) => api.server.listen(path, resolve));
 });
 
-afterAll(() => {
-  server.closeAllConnections();
-  server.close();
+afterAll(async () => {
+  await api.close(0);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -113,7 +115,8 @@ describe('methods', () => {
 });
 
 describe('bodies', () => {
-  const post = (body: string | Buffer, headers = {}) => ask(path, '/networks/create', { method: 'POST', body, headers });
+  const post = (body: string | Buffer, headers = {}) =>
+    ask(path, '/networks/create', { method: 'POST', body, headers });
 
   it('null counts as left out', async () => {
     const { text } = await post('{"a":null,"b":{"c":null,"d":1}}');
@@ -171,11 +174,7 @@ describe('errors', () => {
     ['TLS', 400, '\x16\x03\x01\x02\x00'],
     ['no Host', 400, 'GET /_ping HTTP/1.1\r\n\r\n'],
     ['a negative length', 400, 'POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n'],
-    [
-      'two lengths',
-      400,
-      'POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
-    ],
+    ['two lengths', 400, 'POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['large headers', 431, `GET /_ping HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`],
   ])('%s: %i', async (_, status, bytes) => {
     expect(await raw(path, bytes)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -221,4 +220,19 @@ describe('clients that are slow, or go', () => {
     for (const socket of sockets) socket.destroy();
     await expect.poll(async () => (await ask(path, '/_ping').catch(() => null))?.status).toBe(200);
   });
+});
+
+it('closing: what is under way ends, everything else at once', async () => {
+  const other = join(folder, 'other');
+  const closing = createApi({ routes, version: '1.2.3' });
+  await new Promise<void>((resolve) => closing.server.listen(other, resolve));
+  const [slow, idle, half] = [ask(other, '/slow'), raw(other, ''), raw(other, 'GET /_p')];
+  await raw(other, 'GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  const begin = performance.now();
+  const closed = closing.close(5000);
+  expect([await idle, await half]).toEqual(['', '']);
+  expect(performance.now() - begin).toBeLessThan(600);
+  expect((await slow).text).toBe('slow');
+  await closed;
+  expect(performance.now() - begin).toBeLessThan(3000);
 });

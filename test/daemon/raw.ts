@@ -19,7 +19,11 @@ export interface Ask {
 
 /** One request; `path` is sent as it is. */
 export function ask(socketPath: string, path: string, options: Ask = {}): Promise<Answer> {
-  const { json, method = json === undefined ? 'GET' : 'POST', body = json === undefined ? '' : JSON.stringify(json) } = options;
+  const {
+    json,
+    method = json === undefined ? 'GET' : 'POST',
+    body = json === undefined ? '' : JSON.stringify(json),
+  } = options;
   const type = body.length === 0 ? {} : { 'content-type': 'application/json' };
   const headers = { ...type, 'content-length': String(Buffer.byteLength(body)), ...options.headers };
   return new Promise((resolve, reject) => {

@@ -32,7 +32,9 @@ export function eventRoutes(log: EventLog): { routes: Route[]; close: () => void
   };
   return {
     routes: [{ method: 'GET', path: '/events', handle }],
-    close: () => streams.forEach((end) => end()),
+    close: () => {
+      for (const end of [...streams]) end();
+    },
   };
 }
 
