@@ -23,6 +23,11 @@ DataplaneOptions read_options(const Napi::Object& o, bool live) {
   return options;
 }
 
+// Not by Napi::Function::Call(), whose exception ends the process when JavaScript may not run any more, as at its end.
+void call_listener(Napi::Env env, Napi::Function listener) {
+  if (env != nullptr && !listener.IsEmpty()) napi_call_function(env, env.Global(), listener, 0, nullptr, nullptr);
+}
+
 }  // namespace
 
 DataplaneObject::DataplaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DataplaneObject>(info) {
@@ -38,7 +43,7 @@ DataplaneObject::DataplaneObject(const Napi::CallbackInfo& info) : Napi::ObjectW
     notify_.Unref(info.Env());
   }
   // Queue of one: a call that waits tells of everything since.
-  auto notify = [tell = notify_]() mutable { tell.NonBlockingCall(); };
+  auto notify = [tell = notify_]() mutable { tell.NonBlockingCall(call_listener); };
   try {
     engine_ = std::make_unique<Engine>(read_options(o, !workers.empty()), workers,
                                        workers.empty() ? [] {} : std::function<void()>(notify));

@@ -7,6 +7,12 @@
 
 namespace overlane {
 
+namespace {
+
+constexpr size_t kThreads = 8;  // 36 ms for a TAP alone, 15 ms for each of many
+
+}  // namespace
+
 std::shared_ptr<Closer> Closer::shared() {
   static std::mutex mutex;
   static std::weak_ptr<Closer> of_process;
@@ -22,24 +28,25 @@ Closer::~Closer() {
     ending_ = true;
   }
   changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 void Closer::take(std::vector<std::unique_ptr<Port>> ports) {
   const std::lock_guard lock(mutex_);
-  try {
-    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
-  } catch (const std::system_error&) {
-    return;  // no thread to be had: they end here and now
-  }
   for (auto& port : ports) ports_.push_back(std::move(port));
-  taken_ += ports.size();
+  try {
+    while (threads_.size() < kThreads && threads_.size() < ports_.size() + closing_) {
+      threads_.emplace_back([this] { work(); });
+    }
+  } catch (const std::system_error&) {
+    if (threads_.empty()) ports_.clear();  // no thread to be had: here and now
+  }
   changed_.notify_all();
 }
 
 void Closer::wait() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this, until = taken_] { return closed_ >= until; });
+  changed_.wait(lock, [this] { return ports_.empty() && closing_ == 0; });
 }
 
 void Closer::work() {
@@ -51,14 +58,13 @@ void Closer::work() {
   for (;;) {
     changed_.wait(lock, [this] { return ending_ || !ports_.empty(); });
     if (ports_.empty()) return;
-    std::vector<std::unique_ptr<Port>> ports = std::move(ports_);
-    ports_.clear();
+    std::unique_ptr<Port> port = std::move(ports_.front());
+    ports_.pop_front();
+    ++closing_;
     lock.unlock();
-    const size_t count = ports.size();
-    ports.clear();
+    port.reset();
     lock.lock();
-    closed_ += count;
-    changed_.notify_all();
+    if (--closing_ == 0 && ports_.empty()) changed_.notify_all();
   }
 }
 

@@ -1,8 +1,10 @@
 // Ends ports in the background: taking away the interface of a TAP costs the kernel tens of milliseconds, which neither
-// the packets of a worker nor the caller should wait for. One thread for all engines of the process.
+// the packets of a worker nor the caller should wait for. Several at a time share most of that. A few threads for all
+// engines of the process.
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -24,7 +26,7 @@ class Closer {
 
   // Destroys them soon. Any thread, and so is wait().
   void take(std::vector<std::unique_ptr<Port>> ports);
-  // Until what was taken by now is closed.
+  // Until nothing is left to be closed.
   void wait();
 
  private:
@@ -32,11 +34,10 @@ class Closer {
 
   std::mutex mutex_;  // all below
   std::condition_variable changed_;
-  std::vector<std::unique_ptr<Port>> ports_;
-  uint64_t taken_ = 0;
-  uint64_t closed_ = 0;
+  std::deque<std::unique_ptr<Port>> ports_;
+  size_t closing_ = 0;  // taken out of ports_, not closed yet
   bool ending_ = false;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace overlane

@@ -46,6 +46,12 @@ std::unique_ptr<Port> Dataplane::remove_port(uint16_t port) {
   return std::move(ports_[port]);
 }
 
+void Dataplane::give_slow_ports(std::vector<std::unique_ptr<Port>>& to) {
+  for (auto& port : ports_) {
+    if (port && port->ends_slowly()) to.push_back(std::move(port));
+  }
+}
+
 void Dataplane::set_mtu(uint16_t port, uint32_t mtu) {
   context_.output.set_port(port, ports_[port].get(), mtu + kEthernetAndTag);
 }

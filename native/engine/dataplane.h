@@ -76,6 +76,8 @@ class Dataplane {
   uint16_t add_port(std::unique_ptr<Port> port, uint32_t mtu, uint16_t at = kMaxPorts);
   // Gives it back, with nothing buffered. It carries no underlay any more.
   std::unique_ptr<Port> remove_port(uint16_t port);
+  // At the end: gives away the ports that end slowly.
+  void give_slow_ports(std::vector<std::unique_ptr<Port>>& to);
   Port* port(uint16_t index) { return index < ports_.size() ? ports_[index].get() : nullptr; }
   uint16_t port_count() const { return static_cast<uint16_t>(ports_.size()); }
   void set_mtu(uint16_t port, uint32_t mtu);

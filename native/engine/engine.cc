@@ -24,6 +24,9 @@ Engine::Engine(const DataplaneOptions& dataplane, const std::vector<WorkerOption
 
 Engine::~Engine() {
   stop();
+  std::vector<std::unique_ptr<Port>> slow;
+  for (auto& worker : workers_) worker->dataplane().give_slow_ports(slow);
+  closer_->take(std::move(slow));
   wait_for_removed();
 }
 

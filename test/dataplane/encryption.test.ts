@@ -95,11 +95,11 @@ describe('the twin of a udp underlay', () => {
     underlay.close();
     expect(native.take().map((call) => call.join(' '))).toEqual([
       'removeUnderlay 1',
-      'removePort 1',
+      'removePort 1 false',
       'removeUnderlay 2',
-      'removePort 2',
+      'removePort 2 false',
       'removeUnderlay 0',
-      'removePort 0',
+      'removePort 0 false',
     ]);
     expect(ring.keys).toHaveLength(1);
   });

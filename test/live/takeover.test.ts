@@ -109,6 +109,21 @@ describe.skipIf(!hasRoot)(`persistent taps ${NEEDS_ROOT}`, () => {
     expect(addresses).toEqual(expect.arrayContaining(['10.99.0.1/24', '10.99.0.77/24', 'fd00::1/64']));
   });
 
+  it('a process that ends while there is something to tell ends well', async () => {
+    const netns = new Netns('c1');
+    const script = `
+      import { execFileSync } from 'node:child_process';
+      import { Dataplane } from '${new URL('../../dist/index.js', import.meta.url)}';
+      const dataplane = new Dataplane();
+      dataplane.addPort({ type: 'tap', netns: '${netns.path}', name: 'eth0' });
+      await dataplane.start();
+      execFileSync('ip', ['-n', '${netns.name}', 'link', 'set', 'eth0', 'mtu', '1400']);
+      const late = performance.now() + 100;
+      while (performance.now() < late);
+      dataplane.close();`;
+    await new Program([process.execPath, '--input-type=module', '-e', script]).done();
+  });
+
   it('a name is free again at once, though the kernel takes its time', async () => {
     const netns = new Netns('c1');
     const dataplane = live();
