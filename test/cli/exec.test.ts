@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasRoot, NEEDS_ROOT, Netns } from '../live/netns.js';
 import { MAIN, StandIn, sandboxView, temporary } from './overlaned.js';
 
@@ -16,7 +16,7 @@ describe('words', () => {
     [['web'], "missing required argument 'command'", 2],
     [['web', '--'], 'missing required argument: the command to run', 2],
     [['web', '--', '-l'], 'a command cannot be called "-l"', 2],
-    [['web', 'true'], 'overlane/sandboxe', 1],
+    [['nobody', 'true'], 'nobody not found', 1],
   ])('%j', async (args, message, status) => {
     const ran = await exec(...args);
     expect(ran.stderr).toContain(message);
@@ -26,7 +26,7 @@ describe('words', () => {
 
 describe.skipIf(!hasRoot)(`in a namespace ${NEEDS_ROOT}`, () => {
   const folder = temporary();
-  const netns = hasRoot ? new Netns('exec') : undefined!;
+  let netns: Netns;
   const files = Object.fromEntries(
     ['resolvConf', 'hosts', 'hostname'].map((name) => {
       const file = join(folder, `${name} $(touch overlane-pwned)`);
@@ -34,15 +34,18 @@ describe.skipIf(!hasRoot)(`in a namespace ${NEEDS_ROOT}`, () => {
       return [name, file];
     }),
   );
-  const view = sandboxView('web', { kind: 'given', netns: netns?.path, hostname: 'web-1', files });
-  daemon.answers = {
-    'GET /overlane/sandboxes/web': { body: view },
-    'GET /overlane/sandboxes/host': { body: { ...view, kind: 'host', netns: '/proc/self/ns/net' } },
-    'GET /overlane/sandboxes/gone': { body: { ...view, netns: join(folder, 'gone') } },
-    'GET /overlane/sandboxes/plain': { body: { ...view, netns: files['hosts'] } },
-    'GET /overlane/sandboxes/bare': { body: { ...view, files: { ...files, hosts: join(folder, 'no') } } },
-  };
-  netns?.ip('link', 'add', 'wire7', 'type', 'veth', 'peer', 'name', 'wire8');
+  beforeAll(() => {
+    netns = new Netns('exec');
+    netns.ip('link', 'add', 'wire7', 'type', 'veth', 'peer', 'name', 'wire8');
+    const view = sandboxView('web', { kind: 'given', netns: netns.path, hostname: 'web-1', files });
+    daemon.answers = {
+      'GET /overlane/sandboxes/web': { body: view },
+      'GET /overlane/sandboxes/host': { body: { ...view, kind: 'host', netns: '/proc/self/ns/net' } },
+      'GET /overlane/sandboxes/gone': { body: { ...view, netns: join(folder, 'gone') } },
+      'GET /overlane/sandboxes/plain': { body: { ...view, netns: files['hosts'] } },
+      'GET /overlane/sandboxes/bare': { body: { ...view, files: { ...files, hosts: join(folder, 'no') } } },
+    };
+  });
 
   const children = new Set<ChildProcess>();
   afterAll(() => {

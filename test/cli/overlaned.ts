@@ -79,25 +79,9 @@ export class StandIn {
     return runProgram(process.execPath, [MAIN, ...args], { OVERLANE_SOCKET: this.socket });
   }
 
-  /** The commands that only ask and print, in this process, which is much quicker; one at a time. */
-  async overlane(...args: string[]): Promise<Ran> {
-    const ran: Ran = { status: 0, stdout: '', stderr: '' };
-    const spies = (['stdout', 'stderr'] as const).map((name) =>
-      vi.spyOn(process[name], 'write').mockImplementation((data) => {
-        ran[name] += String(data);
-        return true;
-      }),
-    );
-    vi.stubEnv('OVERLANE_SOCKET', this.socket);
-    try {
-      await commands().parseAsync(args, { from: 'user' });
-    } catch (error) {
-      ran.status = reportError(error, { program: 'overlane', json: false });
-    } finally {
-      vi.unstubAllEnvs();
-      for (const spy of spies) spy.mockRestore();
-    }
-    return ran;
+  /** As {@link askHere}. */
+  overlane(...args: string[]): Promise<Ran> {
+    return askHere(this.socket, args);
   }
 
   docker(...args: string[]): Promise<Ran> {
@@ -120,6 +104,27 @@ export class StandIn {
     response.setHeader('content-type', 'application/json');
     response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body));
   }
+}
+
+/** The commands that only ask and print, in this process, which is much quicker; one at a time. */
+export async function askHere(socket: string, args: string[]): Promise<Ran> {
+  const ran: Ran = { status: 0, stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((data) => {
+      ran[name] += String(data);
+      return true;
+    }),
+  );
+  vi.stubEnv('OVERLANE_SOCKET', socket);
+  try {
+    await commands().parseAsync(args, { from: 'user' });
+  } catch (error) {
+    ran.status = reportError(error, { program: 'overlane', json: false });
+  } finally {
+    vi.unstubAllEnvs();
+    for (const spy of spies) spy.mockRestore();
+  }
+  return ran;
 }
 
 function commands(): Command {
