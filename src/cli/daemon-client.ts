@@ -201,6 +201,7 @@ function codeOf(status: number, message: string): ErrorCode {
   if (status === 403 || status === 409) {
     if (/active endpoints|in use/.test(message)) return 'ERR_OVERLANE_BUSY';
     if (/already exists/.test(message)) return 'ERR_OVERLANE_EXISTS';
+    if (/overlap/.test(message)) return 'ERR_OVERLANE_OVERLAP';
   }
   return CODES[status] ?? 'ERR_OVERLANE_SYSTEM';
 }
