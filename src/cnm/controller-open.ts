@@ -46,7 +46,7 @@ export async function openCore(
   const undo: (() => unknown)[] = [() => dataplane.close()];
   try {
     const tag = tagOf(runFolder);
-    const host = await Host.open({ tag, firewall: options.firewall ?? 'auto', warn: tell.warning });
+    const host = new Host({ tag, firewall: options.firewall ?? 'auto', warn: tell.warning });
     undo.unshift(() => host.close());
     const registry = new Registry(store);
     const context: DriverContext = {
@@ -70,8 +70,9 @@ export async function openCore(
       open: true,
       emit: tell.event,
     };
-    await dataplane.start();
     await restore(core, options.defaultBridge ?? false);
+    // Last: what containers send meanwhile waits in their interfaces until all of them are back, and so no ARP request goes unheard.
+    await dataplane.start();
     return {
       core,
       close: async () => {
