@@ -9,6 +9,7 @@ import { Host } from '../host/host.js';
 import type { Core } from './core.js';
 import type { ControllerEvent } from './events.js';
 import { DefaultIpam, type DefaultIpamOptions } from './ipam/default-ipam.js';
+import { ulaOf } from './ipam/ula.js';
 import { Mutex } from './mutex.js';
 import { Registry } from './registry.js';
 import { restore } from './restore.js';
@@ -60,7 +61,7 @@ export async function openCore(
     };
     const core: Core = {
       registry,
-      ipam: new DefaultIpam(options.ipam),
+      ipam: new DefaultIpam({ ula: ulaOf(store), ...options.ipam }),
       drivers: makeDrivers(context, options.drivers ?? {}),
       context,
       folders: { namespaces: path.join(runFolder, 'netns'), sandboxes: path.join(folder, 'sandboxes') },
