@@ -1,7 +1,6 @@
 /** Topology files: a dataplane as YAML or JSON. `docs/topology.md` is the reference; `topology-build.ts` makes the dataplane. */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import Type from 'typebox';
 import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml';
 import { type AttachOptions, attachBasics, type NeighborOptions, neighborOptions } from './dataplane/bridge-entries.js';
 import { type BridgeOptions, bridgeBasics, vlan, vni } from './dataplane/bridge-options.js';
@@ -32,6 +31,7 @@ import {
 import { type ErrorCode, OverlaneError } from './errors.js';
 import { refuseShared } from './keyring/key-file.js';
 import { redact } from './keyring/secret.js';
+import Type from './schema.js';
 
 /**
  * Options of `addPort()`; the port's name is the key. In a live port, `interface` or `name`, which mean the same here, is the interface;

@@ -1,7 +1,6 @@
 /** Options of networks, sandboxes and endpoints, as a caller gives them. */
 
 import { isIP } from 'node:net';
-import Type from 'typebox';
 import type { IpAddress, MacAddress } from '../dataplane/addresses.js';
 import {
   address,
@@ -15,6 +14,7 @@ import {
   text,
   whole,
 } from '../dataplane/check.js';
+import Type from '../schema.js';
 import type { Network } from './network.js';
 import type { PublishedPort } from './records.js';
 

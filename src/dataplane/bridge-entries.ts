@@ -1,7 +1,8 @@
 /** What goes into a bridge's tables, and what comes out of them as readable rows. */
-import Type from 'typebox';
+
 import { formatIp, formatMac } from '../address.js';
 import type { NativeFdbRow, NativeNeighborRow } from '../native.js';
+import Type from '../schema.js';
 import { family, hostIp, type IpAddress, type MacAddress } from './addresses.js';
 import { UNTAGGED, vlan } from './bridge-options.js';
 import { address, expects, flag, handle, optionError, optionsOf, whole } from './check.js';

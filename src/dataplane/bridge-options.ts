@@ -1,7 +1,8 @@
 /** Options of `addBridge()`. */
-import Type from 'typebox';
+
 import type { Keyring } from '../keyring/keyring.js';
 import type { NativeBridgeOptions, NativeDomain } from '../native.js';
+import Type from '../schema.js';
 import { hostIp, type IpAddress, type MacAddress } from './addresses.js';
 import { FORWARDINGS, type Forwarding, sharedMac } from './bridge-forwarding.js';
 import {

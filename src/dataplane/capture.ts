@@ -1,7 +1,8 @@
 /** Capture files as bursts: pcap and pcapng are read, pcapng is written. */
-import Type from 'typebox';
+
 import { type ErrorCode, OverlaneError } from '../errors.js';
 import { addon, type NativeCaptureReader, type NativeCaptureWriter } from '../native.js';
+import Type from '../schema.js';
 import type { Burst } from './burst.js';
 import { checkOptions, expects, optionError, optionsOf, shown, whole } from './check.js';
 import { burstArrays } from './frames.js';

@@ -1,8 +1,9 @@
 /** Options against their schema: the first thing wrong, as an error that says what to write instead. */
 import { inspect } from 'node:util';
-import Type, { type TObject, type TSchema } from 'typebox';
+import type { TObject, TSchema } from 'typebox';
 import { Check, Errors } from 'typebox/schema';
 import { OverlaneError } from '../errors.js';
+import Type from '../schema.js';
 import { suggestion } from '../suggest.js';
 
 /** What a mistake was, and where: `path` is empty for the value itself, else the keys that lead to it. */

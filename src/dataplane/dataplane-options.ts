@@ -1,6 +1,7 @@
 /** Options of `new Dataplane()`. */
-import Type from 'typebox';
+
 import { addon, type NativeDataplaneOptions } from '../native.js';
+import Type from '../schema.js';
 import { checkOptions, expects, oneOf, optionError, optionsOf, whole } from './check.js';
 
 /** How many packet buffers are allocated, once, when the dataplane is made. A flood needs one for every copy of a burst. */

@@ -1,8 +1,8 @@
 /** Interfaces and network namespaces in options: what the kernel takes for a name, and which path a namespace has. */
 import { basename } from 'node:path';
-import Type from 'typebox';
 import { formatIp, parseCidr } from '../address.js';
 import type { NativePrefix } from '../native.js';
+import Type from '../schema.js';
 import { family, hostIp, type IpAddress } from './addresses.js';
 import { address, expects, optionError, optionsOf } from './check.js';
 

@@ -1,7 +1,8 @@
 /** Options of the ports of live traffic: `tap`, `packet` and `xdp`. */
-import Type, { type TSchema } from 'typebox';
+import type { TSchema } from 'typebox';
 import { containerMac } from '../address.js';
 import type { NativePacketPortOptions, NativeTapPortOptions, NativeXdpPortOptions } from '../native.js';
+import Type from '../schema.js';
 import { type MacAddress, stationMac } from './addresses.js';
 import {
   address,

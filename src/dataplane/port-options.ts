@@ -1,9 +1,9 @@
 /** Options of `addPort()`. */
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import Type from 'typebox';
 import { OverlaneError } from '../errors.js';
 import type { NativeMemoryPortOptions, NativePcapPortOptions } from '../native.js';
+import Type from '../schema.js';
 import { suggestion } from '../suggest.js';
 import { checkOptions, expects, flag, name, oneOf, optionError, optionsOf, shown, whole } from './check.js';
 import { isLive, LIVE_PORT_TYPES, type LivePortOptions } from './live-port-options.js';

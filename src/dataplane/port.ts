@@ -1,8 +1,9 @@
 /** A port: where frames come in and go out. */
-import Type from 'typebox';
+
 import { formatMac } from '../address.js';
 import { type ErrorCode, OverlaneError } from '../errors.js';
 import type { NativeDataplane } from '../native.js';
+import Type from '../schema.js';
 import type { Bridge } from './bridge.js';
 import type { Burst } from './burst.js';
 import { checkOptions, flag, optionError, optionsOf } from './check.js';

@@ -1,7 +1,8 @@
 /** Least privilege: what a process gives up once its ports are open. */
-import Type from 'typebox';
+
 import { OverlaneError } from '../errors.js';
 import { addon } from '../native.js';
+import Type from '../schema.js';
 import { checkOptions, expects, optionsOf } from './check.js';
 import { native } from './undo.js';
 

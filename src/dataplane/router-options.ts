@@ -1,6 +1,7 @@
 /** Options of `addRouter()` and `Router.addInterface()`. */
-import Type from 'typebox';
+
 import { type Cidr, formatIp, parseCidr } from '../address.js';
+import Type from '../schema.js';
 import { type MacAddress, stationMac } from './addresses.js';
 import { vlan } from './bridge-options.js';
 import { checkOptions, expects, name, optionError, optionsOf, shown, text, whole } from './check.js';

@@ -1,6 +1,7 @@
 /** Options of `Dataplane.run()`. */
-import Type from 'typebox';
+
 import type { NativeDataplane } from '../native.js';
+import Type from '../schema.js';
 import { checkOptions, expects, optionError, optionsOf, whole } from './check.js';
 import type { Port } from './port.js';
 

@@ -1,7 +1,8 @@
 /** Options of `addUnderlay()`. */
-import Type from 'typebox';
+
 import { formatIp } from '../address.js';
 import type { NativePrefix, NativeUdpUnderlayOptions } from '../native.js';
+import Type from '../schema.js';
 import { family, hostIp, type IpAddress, type MacAddress, stationMac } from './addresses.js';
 import { address, checkOptions, expects, flag, handle, name, oneOf, optionError, optionsOf, whole } from './check.js';
 import { interfaceAddress, netns, netnsPath, networkOf } from './link-options.js';

@@ -1,8 +1,8 @@
 /** Networks, publications and the rest as elements of our sets: everything is checked here, before it becomes text for nft. */
 import { isIPv4 } from 'node:net';
-import Type from 'typebox';
 import { formatIp, parseCidr, parseIp } from '../address.js';
 import { checkOptions, expects, flag, oneOf, optionError, optionsOf, shown, text, whole } from '../dataplane/check.js';
+import Type from '../schema.js';
 import type { Element } from './ruleset.js';
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';

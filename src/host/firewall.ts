@@ -1,8 +1,8 @@
 /** What the host's kernel is told about our networks: one nftables table, changed in transactions. */
 import { release } from 'node:os';
-import Type from 'typebox';
 import { checkOptions, oneOf, optionError, optionsOf, shown, text } from '../dataplane/check.js';
 import { OverlaneError } from '../errors.js';
+import Type from '../schema.js';
 import {
   checkId,
   checkPublication,

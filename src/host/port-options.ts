@@ -1,6 +1,7 @@
 /** Options of proxies and reservations, and their validation. */
-import Type from 'typebox';
+
 import { checkOptions, expects, oneOf, optionError, optionsOf, shown, text, whole } from '../dataplane/check.js';
+import Type from '../schema.js';
 import type { HostPort } from './bind.js';
 import { ipText, isUnspecified } from './element.js';
 import type { PortRequest } from './port-spec.js';

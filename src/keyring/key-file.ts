@@ -8,9 +8,9 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
-import Type from 'typebox';
 import { checkOptions, expects, oneOf, optionError, optionsOf, whole } from '../dataplane/check.js';
 import { type ErrorCode, OverlaneError } from '../errors.js';
+import Type from '../schema.js';
 import { readSince } from './keyring-options.js';
 import { hexSecret, type KeyBits, type Profile, secretBytes, secretHex, secretRoom, wipe } from './secret.js';
 

@@ -1,7 +1,8 @@
 /** Options of a keyring and of its keys, checked without ever showing a secret. */
-import Type from 'typebox';
+
 import { checkOptions, expects, name, oneOf, optionError, optionsOf, shown, whole } from '../dataplane/check.js';
 import type { NativeKeyringOptions } from '../native.js';
+import Type from '../schema.js';
 import { FixedKey, type Key, MAX_EPOCHS, RatchetKey } from './key.js';
 import { copySecret, hexSecret, type KeyBits, type Profile, redact, redacted, secretBytes, wipe } from './secret.js';
 

@@ -1,12 +1,12 @@
 /** Addresses and routes of interfaces in network namespaces: what `ip address` and `ip route` do, without a process. */
 
-import Type from 'typebox';
 import { formatIp } from '../address.js';
 import type { IpAddress } from '../dataplane/addresses.js';
 import { checkOptions, expects, oneOf, optionsOf, text } from '../dataplane/check.js';
 import { interfaceAddress, interfaceRoute, type RouteOptions } from '../dataplane/link-options.js';
 import { native } from '../dataplane/undo.js';
 import { addon, type NativePrefix } from '../native.js';
+import Type from '../schema.js';
 import { linkName } from './links.js';
 import { type NetnsPath, netnsOrOwn } from './namespace.js';
 

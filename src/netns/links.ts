@@ -1,11 +1,12 @@
 /** Interfaces in network namespaces: what `ip link` does, without a process. Each call takes a fraction of a millisecond. */
-import Type from 'typebox';
+
 import { formatMac } from '../address.js';
 import { type MacAddress, stationMac } from '../dataplane/addresses.js';
 import { address, checkOptions, flag, optionError, optionsOf, shown, whole } from '../dataplane/check.js';
 import { aliasText, isInterfaceName, linkAlias } from '../dataplane/link-options.js';
 import { native } from '../dataplane/undo.js';
 import { addon } from '../native.js';
+import Type from '../schema.js';
 import { type NetnsPath, netnsOrOwn } from './namespace.js';
 
 /** An interface. */

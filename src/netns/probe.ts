@@ -1,11 +1,12 @@
 /** Whether somebody on a link has an IP address already. */
-import Type from 'typebox';
+
 import { formatMac } from '../address.js';
 import { hostIp, type IpAddress, type MacAddress, stationMac } from '../dataplane/addresses.js';
 import { address, checkOptions, optionsOf, whole } from '../dataplane/check.js';
 import { interfaceName } from '../dataplane/link-options.js';
 import { nativeAsync } from '../dataplane/undo.js';
 import { addon } from '../native.js';
+import Type from '../schema.js';
 import { linkName } from './links.js';
 import { type NetnsPath, netnsOrOwn } from './namespace.js';
 

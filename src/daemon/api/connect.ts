@@ -1,11 +1,12 @@
 /** `/networks/{id}/connect` and `/disconnect`. A container is a sandbox here. */
-import Type from 'typebox';
+
 import type { Controller } from '../../cnm/controller.js';
 import type { Endpoint } from '../../cnm/endpoint.js';
 import type { Network } from '../../cnm/network.js';
 import type { EndpointOptions } from '../../cnm/options.js';
 import type { Sandbox } from '../../cnm/sandbox.js';
 import { expects, flag, text } from '../../dataplane/check.js';
+import Type from '../../schema.js';
 import { checkBody } from '../body.js';
 import { HttpError, hasCode } from '../errors.js';
 import type { ApiRequest, Reply, Route } from '../route.js';

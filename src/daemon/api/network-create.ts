@@ -1,7 +1,8 @@
 /** The body of `POST /networks/create`, and what it asks of the controller. */
-import Type from 'typebox';
+
 import type { NetworkOptions, SubnetOptions } from '../../cnm/options.js';
 import { expects, flag, text } from '../../dataplane/check.js';
+import Type from '../../schema.js';
 import { checkBody } from '../body.js';
 import { HttpError } from '../errors.js';
 

@@ -1,10 +1,11 @@
 /** `/overlane/sandboxes` and `/overlane/networks/{ref}/connect`: what Docker's API has no words for. */
-import Type from 'typebox';
+
 import type { Controller } from '../../cnm/controller.js';
 import type { Endpoint } from '../../cnm/endpoint.js';
 import type { EndpointOptions, SandboxOptions } from '../../cnm/options.js';
 import type { Sandbox } from '../../cnm/sandbox.js';
 import { expects, oneOf, text, whole } from '../../dataplane/check.js';
+import Type from '../../schema.js';
 import { checkBody } from '../body.js';
 import type { ApiRequest, Reply, Route } from '../route.js';
 import { refuseSecond } from './connect.js';

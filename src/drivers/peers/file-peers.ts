@@ -1,12 +1,12 @@
 /** Peers from a file that an administrator or another program writes, on every node. */
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import path from 'node:path';
-import Type from 'typebox';
 import { parse } from 'yaml';
 import { containerMac, formatIp, formatMac } from '../../address.js';
 import { hostIp, stationMac } from '../../dataplane/addresses.js';
 import { checkOptions, expects, optionsOf, text } from '../../dataplane/check.js';
 import { OverlaneError } from '../../errors.js';
+import Type from '../../schema.js';
 import type { Peer, PeerNetwork, PeerSource, PeerWatch } from './peer-source.js';
 
 /** Milliseconds between two looks at the file. */
