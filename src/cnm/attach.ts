@@ -1,41 +1,30 @@
-/** Endpoints: addresses for them, into a sandbox and out again. All of this happens inside a change (`core.changes`). */
-import { randomBytes } from 'node:crypto';
+/** Endpoints: into a sandbox and out again. All of this happens inside a change (`core.changes`). */
 import { isDeepStrictEqual } from 'node:util';
-import { containerMac, formatIp, formatMac, inSubnet, parseIp, withoutPrefix } from '../address.js';
-import { hostIp, stationMac } from '../dataplane/addresses.js';
 import { OverlaneError } from '../errors.js';
+import { isNamespace } from '../netns/namespace.js';
 import { type Core, driverOf, networkOf, sandboxOf } from './core.js';
 import { writeSandboxFiles } from './files.js';
 import { GATEWAY_NETWORK, GATEWAY_OPTIONS, gatewayNeed, gatewayNetwork } from './gateway.js';
-import { newId, shortId } from './ids.js';
+import { shortId } from './ids.js';
+import { freeInterface } from './interface-name.js';
 import { makeNetwork } from './make-network.js';
 import type { EndpointOptions } from './options.js';
-import type { EndpointAddress, EndpointRecord, NetworkRecord, SandboxRecord } from './records.js';
+import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.js';
+import { releaseEndpoint, reserveEndpoint } from './reserve.js';
 import { settleDefaultRoutes } from './routes.js';
-
-/** Reserves addresses and describes an endpoint; nothing is stored. */
-export function reserveEndpoint(core: Core, network: NetworkRecord, options: EndpointOptions): EndpointRecord {
-  const id = newId();
-  const name = options.name ?? `endpoint-${shortId(id)}`;
-  const addresses = reserveAddresses(core, network, options, `endpoint ${name}`);
-  return {
-    id,
-    name,
-    network: network.id,
-    sandbox: null,
-    created: new Date().toISOString(),
-    mac: macOf(core, network, options, addresses),
-    addresses,
-    interface: null,
-    rank: 0,
-    aliases: options.aliases ?? [],
-    ports: options.ports ?? [],
-    options: options.options ?? {},
-  };
-}
 
 /** An endpoint in a sandbox, or none. */
 export async function connectSandbox(
+  core: Core,
+  network: NetworkRecord,
+  sandbox: SandboxRecord,
+  options: EndpointOptions,
+): Promise<EndpointRecord> {
+  refuseGateway(network);
+  return connect(core, network, sandbox, options);
+}
+
+async function connect(
   core: Core,
   network: NetworkRecord,
   sandbox: SandboxRecord,
@@ -48,90 +37,6 @@ export async function connectSandbox(
     releaseEndpoint(core, endpoint);
     throw error;
   }
-}
-
-export function releaseEndpoint(core: Core, endpoint: EndpointRecord): void {
-  for (const { pool, address } of endpoint.addresses) core.ipam.releaseAddress(pool, withoutPrefix(address));
-}
-
-/**
- * One address of each family. What is asked for says which subnets; else they are the first ones, or, when those are full, the next: subnets
- * of both families at the same place in the list belong together.
- */
-function reserveAddresses(
-  core: Core,
-  network: NetworkRecord,
-  options: EndpointOptions,
-  owner: string,
-): EndpointAddress[] {
-  const done: EndpointAddress[] = [];
-  const take = (address: EndpointAddress) => done.push(address);
-  const giveBack = () => {
-    for (const { pool, address } of done.splice(0)) core.ipam.releaseAddress(pool, withoutPrefix(address));
-  };
-  const asked = (options.ips ?? []).map((ip) => formatIp(hostIp(ip, "option 'ips' of createEndpoint")));
-  const families = [4, 6].map((family) => network.pools.filter((pool) => pool.family === family));
-  const places = Math.max(...families.map(({ length }) => length));
-  try {
-    for (const ip of asked) take(reserveAsked(core, network, ip, owner));
-    const given = families.flatMap((pools) => done.map(({ pool }) => pools.findIndex(({ id }) => id === pool)));
-    const start = Math.max(0, ...given);
-    for (let place = start; ; place++) {
-      const kept = done.length;
-      try {
-        for (const pools of families) {
-          const pool = pools[place];
-          if (pool === undefined || pools.some(({ id }) => done.some((one) => one.pool === id))) continue;
-          take({ pool: pool.id, address: core.ipam.requestAddress(pool.id, { owner }) });
-        }
-        return done;
-      } catch (error) {
-        const full = error instanceof OverlaneError && error.code === 'ERR_OVERLANE_EXHAUSTED';
-        if (!full || asked.length > 0 || place + 1 >= places) throw error;
-        for (const { pool, address } of done.splice(kept)) core.ipam.releaseAddress(pool, withoutPrefix(address));
-      }
-    }
-  } catch (error) {
-    giveBack();
-    throw error;
-  }
-}
-
-function reserveAsked(core: Core, network: NetworkRecord, ip: string, owner: string): EndpointAddress {
-  const pool = network.pools.find(({ subnet }) => inSubnet(ip, subnet));
-  if (pool !== undefined) return { pool: pool.id, address: core.ipam.requestAddress(pool.id, { owner, ip }) };
-  const subnets = network.pools.map(({ subnet }) => subnet).join(', ');
-  throw new OverlaneError(
-    'ERR_OVERLANE_OPTION',
-    `${ip} is in no subnet of network ${network.name}; ${subnets === '' ? 'it has none' : `choose one in ${subnets}`}`,
-  );
-}
-
-function macOf(
-  core: Core,
-  network: NetworkRecord,
-  options: EndpointOptions,
-  addresses: EndpointAddress[],
-): string | null {
-  const driver = driverOf(core, network.driver);
-  if (!driver.addressed) return null;
-  const shared = driver.sharedMac?.(network);
-  if (shared !== undefined && options.mac !== undefined) {
-    throw new OverlaneError(
-      'ERR_OVERLANE_OPTION',
-      `endpoints of network ${network.name} share the MAC of the parent; leave 'mac' out`,
-    );
-  }
-  if (shared !== undefined) return shared;
-  if (options.mac !== undefined) return formatMac(stationMac(options.mac, "option 'mac' of createEndpoint"));
-  const first = addresses.map(({ address }) => parseIp(withoutPrefix(address))).find((ip) => ip.length === 4);
-  return formatMac(first === undefined ? Buffer.concat([Buffer.of(0x02, 0x42), randomBytes(4)]) : containerMac(first));
-}
-
-/** `eth0`, or the first such name that is free in the sandbox. */
-function freeInterface(core: Core, sandbox: SandboxRecord): string {
-  const taken = new Set(core.registry.endpointsOf(sandbox.id).map((endpoint) => endpoint.interface));
-  for (let i = 0; ; i++) if (!taken.has(`eth${i}`)) return `eth${i}`;
 }
 
 /** Brings the endpoint into the sandbox, and stores it as joined. What throws has left nothing. */
@@ -152,6 +57,8 @@ export async function joinSandbox(
   };
   await driverOf(core, network.driver).check?.(network, joined);
   await enter(core, network, joined, sandbox);
+  // An endpoint that was stored before is there without a sandbox again, should this fail.
+  const before = core.registry.endpoint.get(endpoint.id);
   try {
     core.registry.commit({ put: [{ kind: 'endpoint', record: joined }] });
   } catch (error) {
@@ -161,7 +68,13 @@ export async function joinSandbox(
   try {
     await settleGateway(core, sandbox);
   } catch (error) {
-    await leaveSandbox(core, joined, false);
+    const { id } = joined;
+    core.registry.note(
+      before === undefined ? { remove: [{ kind: 'endpoint', id }] } : { put: [{ kind: 'endpoint', record: before }] },
+    );
+    await exit(core, network, joined, sandbox);
+    await keepGateway(core, sandbox);
+    refresh(core, sandbox);
     throw error;
   }
   refresh(core, sandbox);
@@ -178,7 +91,18 @@ async function settleGateway(core: Core, sandbox: SandboxRecord): Promise<void> 
   const network =
     gatewayNetwork(core) ??
     (await makeNetwork(core, { name: GATEWAY_NETWORK, driver: 'bridge', options: GATEWAY_OPTIONS }));
-  await connectSandbox(core, network, sandbox, { name: `gateway-${shortId(sandbox.id)}`, ports });
+  await connect(core, network, sandbox, { name: `gateway-${shortId(sandbox.id)}`, ports });
+}
+
+/** As far as it can be had: nobody is there to be told. */
+export async function keepGateway(core: Core, sandbox: SandboxRecord): Promise<void> {
+  try {
+    await settleGateway(core, sandbox);
+  } catch (error) {
+    core.context.warn(
+      `sandbox ${sandbox.name} has no way out by network ${GATEWAY_NETWORK}: ${(error as Error).message}; when that is mended, disconnect it from an overlay network and connect it again`,
+    );
+  }
 }
 
 /** The way in, also after a restart: the driver's part, and what the controller knows of it. */
@@ -209,7 +133,7 @@ async function exit(
 }
 
 /** Takes a joined endpoint out of its sandbox. With `remove` it is gone after that, and its addresses are free. */
-export async function leaveSandbox(core: Core, endpoint: EndpointRecord, remove: boolean): Promise<EndpointRecord> {
+export async function leaveSandbox(core: Core, endpoint: EndpointRecord, remove: boolean): Promise<void> {
   const network = networkOf(core, endpoint.network);
   const sandbox = sandboxOf(core, endpoint.sandbox!);
   const left: EndpointRecord = { ...endpoint, sandbox: null, interface: null, rank: 0 };
@@ -218,20 +142,43 @@ export async function leaveSandbox(core: Core, endpoint: EndpointRecord, remove:
   );
   await exit(core, network, endpoint, sandbox);
   if (remove) releaseEndpoint(core, endpoint);
-  if (network.name !== GATEWAY_NETWORK) await settleGateway(core, sandbox);
+  if (network.name !== GATEWAY_NETWORK) await keepGateway(core, sandbox);
   refresh(core, sandbox);
   core.emit(eventOf('disconnect', network, sandbox));
-  return left;
+}
+
+/** Takes endpoints out of a sandbox that is being removed; none of them is in the store any more. */
+export async function leaveAll(core: Core, endpoints: EndpointRecord[], sandbox: SandboxRecord): Promise<void> {
+  for (const endpoint of endpoints) {
+    const network = networkOf(core, endpoint.network);
+    await exit(core, network, endpoint, sandbox);
+    releaseEndpoint(core, endpoint);
+    core.emit(eventOf('disconnect', network, sandbox));
+  }
 }
 
 /** Default routes and files of a sandbox after its endpoints have changed. A namespace that is gone has none to bring up to date. */
 export function refresh(core: Core, sandbox: SandboxRecord): void {
-  try {
-    settleDefaultRoutes(core, sandbox);
-    writeSandboxFiles(core.folders.sandboxes, sandbox, core.registry.endpointsOf(sandbox.id));
-  } catch (error) {
-    core.context.warn(`sandbox ${sandbox.name}: ${(error as Error).message}`);
+  const steps = [
+    () => settleDefaultRoutes(core, sandbox),
+    () => writeSandboxFiles(core.folders.sandboxes, sandbox, core.registry.endpointsOf(sandbox.id)),
+  ];
+  for (const step of steps) {
+    try {
+      step();
+    } catch (error) {
+      core.context.warn(`sandbox ${sandbox.name}: ${(error as Error).message}`);
+    }
   }
+}
+
+/** It is the controller who puts sandboxes there and takes them away again. */
+export function refuseGateway({ name }: NetworkRecord): void {
+  if (name !== GATEWAY_NETWORK) return;
+  throw new OverlaneError(
+    'ERR_OVERLANE_PERMISSION',
+    `network ${name} is the way out for sandboxes on overlay networks, which are put there by themselves; connect it to a network of your own`,
+  );
 }
 
 function refuseJoin(core: Core, endpoint: EndpointRecord, network: NetworkRecord, sandbox: SandboxRecord): void {
@@ -241,6 +188,12 @@ function refuseJoin(core: Core, endpoint: EndpointRecord, network: NetworkRecord
   if (endpoint.sandbox !== null) {
     refuse(
       `endpoint ${endpoint.name} is in sandbox ${sandboxOf(core, endpoint.sandbox).name} already; leave that first`,
+    );
+  }
+  if (sandbox.kind !== 'host' && !isNamespace(sandbox.netns)) {
+    throw new OverlaneError(
+      'ERR_OVERLANE_MISSING',
+      `the namespace ${sandbox.netns} of sandbox ${sandbox.name} is gone; delete the sandbox, and make it again`,
     );
   }
   for (const other of core.registry.endpointsOf(sandbox.id)) {

@@ -38,7 +38,7 @@ export class Controller extends EventEmitter<ControllerEvents> {
     const waiting: (() => void)[] = [];
     let controller: Controller | undefined;
     const say = (tell: (to: Controller) => void) => {
-      if (controller !== undefined) tell(controller);
+      if (controller !== undefined) telling(() => tell(controller!));
       else waiting.push(() => tell(controller!));
     };
     const { core, close } = await openCore(options, {
@@ -48,7 +48,7 @@ export class Controller extends EventEmitter<ControllerEvents> {
     controller = new Controller(core, close);
     // What was said meanwhile, as soon as somebody can listen.
     setImmediate(() => {
-      for (const tell of waiting) tell();
+      for (const tell of waiting) telling(tell);
     });
     return controller;
   }
@@ -120,6 +120,7 @@ export class Controller extends EventEmitter<ControllerEvents> {
   async close(): Promise<void> {
     if (!this.#core.open) return;
     await this.#core.changes.run(async () => {
+      if (!this.#core.open) return;
       this.#core.open = false;
       await this.#close();
     });
@@ -127,5 +128,16 @@ export class Controller extends EventEmitter<ControllerEvents> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+}
+
+/** What a listener throws is an uncaught exception, as with any EventEmitter, and not the failure of the change that it was told of. */
+function telling(tell: () => void): void {
+  try {
+    tell();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
   }
 }

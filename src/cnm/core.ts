@@ -6,6 +6,7 @@ import type { ControllerEvent } from './events.js';
 import type { Ipam } from './ipam/ipam.js';
 import type { Mutex } from './mutex.js';
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.js';
+import type { Lost } from './recovery.js';
 import type { Registry } from './registry.js';
 
 export interface Folders {
@@ -25,6 +26,8 @@ export interface Core {
   readonly changes: Mutex;
   /** Of endpoints that have joined. */
   readonly joined: Map<string, Joined>;
+  /** What could not be brought back yet. */
+  readonly lost: Lost;
   /** The way out of each sandbox, by IP version. */
   readonly defaults: Map<string, DefaultRoute>;
   /** False after `close()`. */

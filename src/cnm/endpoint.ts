@@ -1,7 +1,8 @@
 /** An endpoint: a place on a network, which one sandbox at a time may have. */
-import { joinSandbox, leaveSandbox, releaseEndpoint } from './attach.js';
+import { joinSandbox, leaveSandbox } from './attach.js';
 import { type Core, change, driverOf, endpointOf, networkOf } from './core.js';
 import type { EndpointRecord } from './records.js';
+import { releaseEndpoint } from './reserve.js';
 import type { Sandbox } from './sandbox.js';
 
 /** Made by {@link Network.createEndpoint}. */

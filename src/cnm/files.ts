@@ -1,6 +1,7 @@
 /** The files of a sandbox: resolv.conf, hosts and hostname, which `overlane exec` mounts over those in /etc, as Docker does. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { OverlaneError } from '../errors.js';
 import type { EndpointRecord, SandboxRecord } from './records.js';
 
 /** Where systemd-resolved keeps the servers that its own stub asks. */
@@ -17,13 +18,21 @@ export function sandboxFiles(folder: string, id: string): SandboxFiles {
   return { resolvConf: at('resolv.conf'), hosts: at('hosts'), hostname: at('hostname') };
 }
 
-/** Writes all three anew; a reader sees the old or the new ones, whole. */
+/** Writes all three anew; a reader sees the old or the new ones, whole. Throws `ERR_OVERLANE_STORE`. */
 export function writeSandboxFiles(folder: string, sandbox: SandboxRecord, endpoints: EndpointRecord[]): void {
   const files = sandboxFiles(folder, sandbox.id);
-  mkdirSync(path.join(folder, sandbox.id), { recursive: true, mode: 0o755 });
-  replace(files.resolvConf, resolvConf(sandbox));
-  replace(files.hosts, hosts(sandbox, endpoints));
-  replace(files.hostname, `${sandbox.hostname}\n`);
+  try {
+    mkdirSync(path.join(folder, sandbox.id), { recursive: true, mode: 0o755 });
+    replace(files.resolvConf, resolvConf(sandbox));
+    replace(files.hosts, hosts(sandbox, endpoints));
+    replace(files.hostname, `${sandbox.hostname}\n`);
+  } catch (cause) {
+    throw new OverlaneError(
+      'ERR_OVERLANE_STORE',
+      `the files of sandbox ${sandbox.name} cannot be written: ${(cause as Error).message}; make room below ${folder}, and see that it is writable`,
+      { cause },
+    );
+  }
 }
 
 export function removeSandboxFiles(folder: string, id: string): void {

@@ -22,7 +22,7 @@ export async function makeNetwork(core: Core, options: NetworkOptions, predefine
     created: new Date().toISOString(),
     internal: options.internal ?? false,
     attachable: options.attachable ?? false,
-    ipv6: options.ipv6 ?? options.subnets?.some(({ subnet }) => subnet?.includes(':')) ?? false,
+    ipv6: options.ipv6 === true || (options.subnets ?? []).some((subnet) => familyOf(subnet) === 6),
     labels: options.labels ?? {},
     options: options.options ?? {},
     ipamOptions: options.ipamOptions ?? {},

@@ -1,10 +1,11 @@
 /** A network: subnets and a driver, which endpoints are on. */
 import { OverlaneError } from '../errors.js';
-import { connectSandbox, leaveSandbox, releaseEndpoint, reserveEndpoint } from './attach.js';
+import { connectSandbox, leaveSandbox, refuseGateway } from './attach.js';
 import { type Core, change, driverOf, networkOf } from './core.js';
 import { Endpoint } from './endpoint.js';
 import { checkEndpoint, type EndpointOptions } from './options.js';
 import type { NetworkRecord } from './records.js';
+import { releaseEndpoint, reserveEndpoint } from './reserve.js';
 import type { Sandbox } from './sandbox.js';
 
 /** Made by {@link Controller.createNetwork}. */
@@ -46,6 +47,7 @@ export class Network {
   async createEndpoint(options: EndpointOptions = {}): Promise<Endpoint> {
     checkEndpoint(options);
     return change(this.#core, async () => {
+      refuseGateway(this.record);
       const endpoint = reserveEndpoint(this.#core, this.record, options);
       try {
         this.#core.registry.commit({ put: [{ kind: 'endpoint', record: endpoint }] });

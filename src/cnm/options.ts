@@ -122,7 +122,7 @@ const schemas = {
       ),
     ),
     hosts: Type.Optional(words('an object of names and addresses')),
-    networks: Type.Optional(expects('a list of networks and what to have there', Type.Array(Type.Unknown()))),
+    networks: Type.Optional(expects('a list of networks and what to have there', Type.Array(Type.Object({})))),
   }),
   port: optionsOf<PublishedPort>({
     protocol: oneOf('tcp', 'udp'),
@@ -159,6 +159,7 @@ export function checkNetwork(options: NetworkOptions): void {
   }
   checkWords(options.labels, 'label');
   checkWords(options.options, 'driver option');
+  checkWords(options.ipamOptions, 'IPAM option');
 }
 
 export function checkSandbox(options: SandboxOptions): void {
@@ -171,6 +172,10 @@ export function checkSandbox(options: SandboxOptions): void {
     throw optionError(
       "options 'host' and 'netns' of createSandbox exclude each other: the host's namespace is one already",
     );
+  }
+  for (const { network, ...rest } of options.networks ?? []) {
+    if (typeof network !== 'object') throw optionError("option 'networks' of createSandbox needs a 'network' each");
+    checkEndpoint(rest);
   }
   for (const server of options.dns?.servers ?? []) checkIp(server, 'DNS server');
   for (const line of [...(options.dns?.search ?? []), ...(options.dns?.options ?? [])])
@@ -206,7 +211,9 @@ function checkLine(value: string, what: string): void {
 function checkWords(given: Record<string, string> | undefined, what: string): void {
   for (const [key, value] of Object.entries(given ?? {})) {
     if (key === '' || key.length > 4096 || value.length > 65536 || key.includes('\0') || value.includes('\0')) {
-      throw optionError(`the ${what} ${shown(key)} has an empty or too long name or value; shorten it`);
+      throw optionError(
+        `the ${what} ${shown(key)} must have a name of 1 to 4096 and a value of at most 65536 characters, without NUL`,
+      );
     }
   }
 }

@@ -23,6 +23,8 @@ export class Registry {
   readonly sandbox = new Map<string, SandboxRecord>();
   readonly endpoint = new Map<string, EndpointRecord>();
   readonly #store: Store;
+  /** What the store has yet to be told. */
+  #owed: Changes = {};
   /** Endpoints by sandbox and by network, as there may be thousands. */
   readonly #of = new Map<string, Set<string>>();
 
@@ -38,13 +40,24 @@ export class Registry {
 
   /** All of it or nothing; throws `ERR_OVERLANE_STORE`. */
   commit(changes: Changes): void {
-    this.#store.commit(changes as Parameters<Store['commit']>[0]);
-    for (const { kind, id } of changes.remove ?? []) this.#remove(kind, id);
-    for (const put of changes.put ?? []) this.#put(put);
+    this.#store.commit(inTurn(this.#owed, changes) as Parameters<Store['commit']>[0]);
+    this.#owed = {};
+    this.#apply(changes);
   }
 
-  close(): void {
-    this.#store.close();
+  /** What is so in any case, such as that a join has failed: where the store refuses it, it gets it with the next commit. */
+  note(changes: Changes): void {
+    try {
+      this.commit(changes);
+    } catch {
+      this.#owed = inTurn(this.#owed, changes);
+      this.#apply(changes);
+    }
+  }
+
+  #apply({ put = [], remove = [] }: Changes): void {
+    for (const { kind, id } of remove) this.#remove(kind, id);
+    for (const one of put) this.#put(one);
   }
 
   /** Endpoints of a network or of a sandbox, those that joined first at the front. */
@@ -80,4 +93,14 @@ export class Registry {
     if (old === undefined) return;
     for (const owner of [old.network, old.sandbox]) if (owner !== null) this.#of.get(owner)?.delete(id);
   }
+}
+
+/** Changes and then others, which have the last word on what both name. */
+function inTurn(before: Changes, after: Changes): Changes {
+  const { put = [], remove = [] } = after;
+  const named = new Set([...put.map(({ record }) => record.id), ...remove.map(({ id }) => id)]);
+  return {
+    put: [...(before.put ?? []).filter(({ record }) => !named.has(record.id)), ...put],
+    remove: [...(before.remove ?? []).filter(({ id }) => !named.has(id)), ...remove],
+  };
 }

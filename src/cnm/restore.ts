@@ -2,38 +2,37 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { withoutPrefix } from '../address.js';
-import { OverlaneError } from '../errors.js';
 import { deleteLink, listLinks } from '../netns/links.js';
 import { deleteNamespace, isNamespace } from '../netns/namespace.js';
-import { enter, refresh } from './attach.js';
-import { type Core, driverOf, networkOf } from './core.js';
+import { refresh } from './attach.js';
+import type { Core } from './core.js';
 import { removeSandboxFiles } from './files.js';
 import { shortId } from './ids.js';
 import { makeNetwork } from './make-network.js';
 import type { EndpointRecord, SandboxRecord } from './records.js';
-import { makeNamespace } from './sandbox.js';
+import { bringEndpoint, bringNetwork } from './recovery.js';
+import { releaseEndpoint } from './reserve.js';
+import { makeNamespace, removalOf } from './sandbox.js';
 
 export async function restore(core: Core, defaultBridge: boolean): Promise<void> {
   forgetPending(core);
   restoreAddresses(core);
-  for (const sandbox of [...core.registry.sandbox.values()]) restoreNamespace(core, sandbox);
+  for (const sandbox of [...core.registry.sandbox.values()]) {
+    attempt(core, `the namespace of sandbox ${sandbox.name}`, () => restoreNamespace(core, sandbox));
+  }
   sweepNamespaces(core);
   sweepLinks(core);
   await core.context.host.restoring(async () => {
-    for (const network of core.registry.network.values()) {
-      await attempt(core, `network ${network.name}`, () => driverOf(core, network.driver).open(network));
-    }
+    for (const network of core.registry.network.values()) await bringNetwork(core, network);
     for (const sandbox of core.registry.sandbox.values()) await restoreEndpoints(core, sandbox);
   });
   await makePredefined(core, defaultBridge);
 }
 
 /** Sandboxes that were being made: their namespaces and interfaces are swept with the rest. */
-function forgetPending({ registry }: Core): void {
-  for (const { id, pending } of [...registry.sandbox.values()]) {
-    if (!pending) continue;
-    const endpoints = registry.endpointsOf(id).map((endpoint) => ({ kind: 'endpoint', id: endpoint.id }) as const);
-    registry.commit({ remove: [...endpoints, { kind: 'sandbox', id }] });
+function forgetPending(core: Core): void {
+  for (const sandbox of [...core.registry.sandbox.values()]) {
+    if (sandbox.pending) core.registry.note(removalOf(core, sandbox).changes);
   }
 }
 
@@ -64,16 +63,9 @@ function restoreNamespace(core: Core, sandbox: SandboxRecord): void {
     makeNamespace(sandbox);
     return;
   }
-  const lost = core.registry.endpointsOf(sandbox.id);
-  core.registry.commit({
-    remove: [
-      ...lost.map(({ id }) => ({ kind: 'endpoint', id }) as const),
-      { kind: 'sandbox', id: sandbox.id } as const,
-    ],
-  });
-  for (const endpoint of lost) {
-    for (const { pool, address } of endpoint.addresses) core.ipam.releaseAddress(pool, withoutPrefix(address));
-  }
+  const { endpoints: lost, changes } = removalOf(core, sandbox);
+  core.registry.note(changes);
+  for (const endpoint of lost) releaseEndpoint(core, endpoint);
   removeSandboxFiles(core.folders.sandboxes, sandbox.id);
   core.context.warn(
     `the namespace ${sandbox.netns} of sandbox ${sandbox.name} is gone; the sandbox and its ${lost.length} endpoints were removed`,
@@ -88,31 +80,32 @@ function restoreNamespace(core: Core, sandbox: SandboxRecord): void {
 }
 
 /** What a crash left of sandboxes that nobody was told of, or that were being removed. */
-function sweepNamespaces({ folders, registry }: Core): void {
+function sweepNamespaces(core: Core): void {
+  const { folders, registry } = core;
   const ours = new Set([...registry.sandbox.keys()].map(shortId));
   for (const name of entries(folders.namespaces)) {
-    if (!ours.has(name)) deleteNamespace(path.join(folders.namespaces, name));
+    if (ours.has(name)) continue;
+    const left = path.join(folders.namespaces, name);
+    attempt(core, `what is left at ${left}`, () => deleteNamespace(left));
   }
   for (const id of entries(folders.sandboxes)) {
-    if (!registry.sandbox.has(id)) removeSandboxFiles(folders.sandboxes, id);
+    if (registry.sandbox.has(id)) continue;
+    attempt(core, `what is left of sandbox ${id}`, () => removeSandboxFiles(folders.sandboxes, id));
   }
 }
 
 /** Interfaces with our mark, in the host's namespace and in the sandboxes, that belong to nothing. */
 function sweepLinks(core: Core): void {
   const { registry, context } = core;
-  const ours = context.mark('');
-  const namespaces = [
-    null,
-    ...[...registry.sandbox.values()].filter(({ kind }) => kind !== 'host').map(({ netns }) => netns),
-  ];
-  for (const netns of namespaces) {
+  const sandboxes = [...registry.sandbox.values()].filter(({ kind, netns }) => kind !== 'host' && isNamespace(netns));
+  for (const netns of [null, ...sandboxes.map(({ netns }) => netns)]) {
+    const ours = context.mark('');
     for (const { name, alias } of listLinks(netns)) {
       if (!alias.startsWith(ours)) continue;
       const id = alias.slice(ours.length);
       const joined = registry.endpoint.get(id)?.sandbox ?? null;
       if (netns === null ? registry.network.has(id) : joined !== null) continue;
-      deleteLink(netns, name);
+      attempt(core, `interface ${name}, which nobody has,`, () => deleteLink(netns, name));
     }
   }
 }
@@ -126,22 +119,16 @@ function entries(folder: string): string[] {
 }
 
 async function restoreEndpoints(core: Core, sandbox: SandboxRecord): Promise<void> {
-  for (const endpoint of core.registry.endpointsOf(sandbox.id)) {
-    await attempt(core, `endpoint ${endpoint.name} of sandbox ${sandbox.name}`, () =>
-      enter(core, networkOf(core, endpoint.network), endpoint, sandbox),
-    );
-  }
+  for (const endpoint of core.registry.endpointsOf(sandbox.id)) await bringEndpoint(core, endpoint, sandbox);
   refresh(core, sandbox);
 }
 
-/** One thing that cannot come back (a parent that is gone, a port that is taken) must not keep the others away. */
-async function attempt(core: Core, what: string, work: () => Promise<unknown>): Promise<void> {
+/** One thing that resists must not keep the others away. */
+function attempt(core: Core, what: string, work: () => void): void {
   try {
-    await work();
+    work();
   } catch (error) {
-    // Nothing would come back without it.
-    if (error instanceof OverlaneError && error.code === 'ERR_OVERLANE_PERMISSION') throw error;
-    core.context.warn(`${what} could not be brought back: ${(error as Error).message}`);
+    core.context.warn(`${what} is not as it should be: ${(error as Error).message}`);
   }
 }
 

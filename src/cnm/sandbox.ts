@@ -5,13 +5,14 @@ import { netnsPath } from '../dataplane/link-options.js';
 import { OverlaneError } from '../errors.js';
 import { createNamespace, deleteNamespace, isNamespace, namespaceId } from '../netns/namespace.js';
 import { writeSysctl } from '../netns/sysctl.js';
-import { connectSandbox, leaveSandbox } from './attach.js';
+import { connectSandbox, leaveAll } from './attach.js';
 import { type Core, change, sandboxOf } from './core.js';
 import { Endpoint } from './endpoint.js';
 import { removeSandboxFiles, type SandboxFiles, sandboxFiles, writeSandboxFiles } from './files.js';
 import { newId, shortId } from './ids.js';
 import type { SandboxOptions } from './options.js';
-import type { SandboxRecord } from './records.js';
+import type { EndpointRecord, SandboxRecord } from './records.js';
+import type { Changes } from './registry.js';
 
 /** The namespace of this process, as long as it lives. */
 const HOST_NAMESPACE = '/proc/self/ns/net';
@@ -99,7 +100,9 @@ export async function createSandbox(core: Core, options: SandboxOptions): Promis
     for (const { network, ...rest } of options.networks ?? []) await connectSandbox(core, network.record, made, rest);
     if (made.pending) core.registry.commit({ put: [{ kind: 'sandbox', record }] });
   } catch (error) {
-    await removeSandbox(core, made);
+    const { endpoints, changes } = removalOf(core, made);
+    core.registry.note(changes);
+    await dismantle(core, made, endpoints);
     throw error;
   }
   const { id, name, netns } = record;
@@ -146,20 +149,36 @@ export function makeNamespace({ netns }: SandboxRecord): void {
   writeSysctl(netns, 'net.ipv4.ping_group_range', '0 2147483647');
 }
 
-function unmake(core: Core, record: SandboxRecord): void {
-  if (record.kind === 'own') deleteNamespace(record.netns);
-  removeSandboxFiles(core.folders.sandboxes, record.id);
+function unmake(core: Core, { kind, name, netns, id }: SandboxRecord): void {
+  const steps = [() => kind === 'own' && deleteNamespace(netns), () => removeSandboxFiles(core.folders.sandboxes, id)];
+  for (const step of steps) {
+    try {
+      step();
+    } catch (error) {
+      core.context.warn(`sandbox ${name} was removed, but not all of it is gone: ${(error as Error).message}`);
+    }
+  }
 }
 
+/** Removes it with its endpoints: all of it, or nothing. */
 export async function removeSandbox(core: Core, record: SandboxRecord): Promise<void> {
-  for (const endpoint of core.registry.endpointsOf(record.id)) await leaveSandbox(core, endpoint, true);
-  core.registry.commit({ remove: [{ kind: 'sandbox', id: record.id }] });
-  core.defaults.delete(record.id);
-  try {
-    unmake(core, record);
-  } catch (error) {
-    core.context.warn(`sandbox ${record.name} was removed, but not all of it is gone: ${(error as Error).message}`);
-  }
-  if (record.pending) return;
+  const { endpoints, changes } = removalOf(core, record);
+  core.registry.commit(changes);
+  await dismantle(core, record, endpoints);
   core.emit({ type: 'sandbox', action: 'destroy', id: record.id, name: record.name, attributes: {} });
+}
+
+export function removalOf(
+  { registry }: Core,
+  { id }: SandboxRecord,
+): { endpoints: EndpointRecord[]; changes: Changes } {
+  const endpoints = registry.endpointsOf(id);
+  const ends = endpoints.map((endpoint) => ({ kind: 'endpoint', id: endpoint.id }) as const);
+  return { endpoints, changes: { remove: [...ends, { kind: 'sandbox', id }] } };
+}
+
+async function dismantle(core: Core, record: SandboxRecord, endpoints: EndpointRecord[]): Promise<void> {
+  await leaveAll(core, endpoints, record);
+  core.defaults.delete(record.id);
+  unmake(core, record);
 }

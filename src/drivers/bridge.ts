@@ -6,10 +6,12 @@
 import { containerMac, formatMac, inSameSubnet, parseIp } from '../address.js';
 import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
+import type { Bridge } from '../dataplane/bridge.js';
 import { isInterfaceName } from '../dataplane/link-options.js';
 import { OverlaneError } from '../errors.js';
-import { type Driver, type DriverContext, gatewaysFor } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, notOpen } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
+import { refuseForeign, removeMarked } from './marked.js';
 import { MTU_OPTION, OptionReader } from './options.js';
 
 const PREFIX = 'com.docker.network.bridge.';
@@ -44,20 +46,10 @@ export function bridgeDriver(context: DriverContext): Driver {
 
     async open(network) {
       const { interface: name, mtu, icc, masquerade } = settledOf(network);
-      const gateways = gatewaysOf(network);
-      const bridge = dataplane.addBridge({ name: bridgeName(network) });
+      const known = bridgeOf(network);
+      const bridge = known ?? dataplane.addBridge({ name: bridgeName(network) });
       try {
-        const port = dataplane.addPort({
-          type: 'tap',
-          name: gatewayPort(network),
-          interface: name,
-          addresses: gateways.map(({ cidr }) => cidr),
-          mtu,
-          mac: gatewayMac(network),
-          persistent: true,
-          alias: context.mark(network.id),
-        });
-        bridge.attach(port, { mac: gatewayMac(network) });
+        openGateway(network, bridge, mtu);
         await host.addNetwork(network.id, {
           interface: name,
           subnets: network.pools.map(({ subnet }) => subnet),
@@ -66,13 +58,17 @@ export function bridgeDriver(context: DriverContext): Driver {
           internal: network.internal,
         });
       } catch (error) {
-        closeBridge(network);
+        closeGateway(network);
+        if (known === undefined) bridge.close();
         throw error;
       }
     },
 
     async close(network) {
-      closeBridge(network);
+      bridgeOf(network)?.close();
+      // One that could not be brought back after the last start is there nevertheless.
+      if (dataplane.ports.has(gatewayPort(network))) closeGateway(network);
+      else removeMarked(context, null, network.id);
       await host.removeNetwork(network.id);
     },
 
@@ -85,24 +81,45 @@ export function bridgeDriver(context: DriverContext): Driver {
         bridge.attach(port, { mac: endpoint.mac!, isolated: !icc });
         await host.publish(endpoint, { interface: name, hostIp });
       } catch (error) {
-        closeEndpointPort(context, endpoint);
+        closeEndpointPort(context, endpoint, sandbox);
         throw error;
       }
       return { gateways: gatewaysFor(network) };
     },
 
-    async leave(_network, endpoint) {
-      closeEndpointPort(context, endpoint);
+    async leave(_network, endpoint, sandbox) {
+      closeEndpointPort(context, endpoint, sandbox);
       await host.unpublish(endpoint);
     },
 
+    gateway: gatewayPort,
     bridges: (network) => (bridgeOf(network) === undefined ? [] : [bridgeName(network)]),
     port: (endpoint: EndpointRecord) => endpointPort(endpoint),
   };
 
-  function closeBridge(network: NetworkRecord): void {
-    bridgeOf(network)?.close();
-    dataplane.ports.get(gatewayPort(network))?.close();
+  /** The host's end: new, or the one of the last run; in place of one that somebody has deleted. */
+  function openGateway(network: NetworkRecord, bridge: Bridge, mtu: number): void {
+    const { interface: name } = settledOf(network);
+    closeGateway(network);
+    refuseForeign(context, name, `choose another one by '${NAME}'`);
+    removeMarked(context, null, network.id, name);
+    const port = dataplane.addPort({
+      type: 'tap',
+      name: gatewayPort(network),
+      interface: name,
+      addresses: gatewaysOf(network).map(({ cidr }) => cidr),
+      mtu,
+      mac: gatewayMac(network),
+      persistent: true,
+      alias: context.mark(network.id),
+    });
+    bridge.attach(port, { mac: gatewayMac(network) });
+  }
+
+  function closeGateway(network: NetworkRecord): void {
+    const port = dataplane.ports.get(gatewayPort(network));
+    for (const bridge of port?.bridges ?? []) bridge.detach(port!);
+    port?.close();
   }
 }
 
@@ -156,11 +173,4 @@ function settle(network: NetworkRecord, context: DriverContext): Settled {
     masquerade: options.flag(MASQUERADE, true),
     hostIp: hostIp === undefined || hostIp === '0.0.0.0' ? null : hostIp,
   };
-}
-
-function notOpen(network: NetworkRecord): OverlaneError {
-  return new OverlaneError(
-    'ERR_OVERLANE_BUSY',
-    `network ${network.name} could not be brought back after the last start; the log says why. Remove it and make it again`,
-  );
 }

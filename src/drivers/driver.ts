@@ -1,6 +1,7 @@
 /** A driver: what makes a kind of network out of ports and bridges of the dataplane. To add one, copy `null.ts` and name it in `index.ts`. */
 import type { EndpointRecord, Json, NetworkRecord, SandboxRecord, Scope } from '../cnm/records.js';
 import type { Dataplane } from '../dataplane/dataplane.js';
+import { OverlaneError } from '../errors.js';
 import type { Host } from '../host/host.js';
 
 /** What drivers work with: one of each for a controller. */
@@ -46,6 +47,8 @@ export interface Driver {
   open(network: NetworkRecord): Promise<void>;
   /** Unmakes it; nobody is on it. Goes on where something is gone already. */
   close(network: NetworkRecord): Promise<void>;
+  /** Name of the dataplane's port that is the host's end of a network, where there is such; `open` makes it anew when it was deleted. */
+  gateway?(network: NetworkRecord): string;
   /** The one MAC of all its endpoints, where there is such. */
   sharedMac?(network: NetworkRecord): string;
   /** What is to be looked into before an endpoint joins for the first time, such as whether somebody else has its address. */
@@ -64,4 +67,12 @@ export interface Driver {
 export function gatewaysFor({ internal, pools }: NetworkRecord): Gateway[] {
   if (internal) return [];
   return pools.flatMap(({ family, gateway }) => (gateway === null ? [] : [{ family, via: gateway }]));
+}
+
+/** For a network that `open` could not bring back yet. */
+export function notOpen({ name }: NetworkRecord): OverlaneError {
+  return new OverlaneError(
+    'ERR_OVERLANE_BUSY',
+    `network ${name} could not be brought back after the last start; the log says why. It is tried again every second: mend that, or remove the network and make it again`,
+  );
 }

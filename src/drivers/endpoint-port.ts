@@ -2,8 +2,11 @@
 import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, SandboxRecord } from '../cnm/records.js';
 import type { Port } from '../dataplane/port.js';
+import { OverlaneError } from '../errors.js';
+import { isNamespace } from '../netns/namespace.js';
 import { writeSysctl } from '../netns/sysctl.js';
 import type { DriverContext } from './driver.js';
+import { removeMarked } from './marked.js';
 
 /** Name of the port in the dataplane. */
 export function endpointPort(endpoint: { id: string }): string {
@@ -39,9 +42,7 @@ export function openEndpointPort(
   const addresses = endpoint.addresses.map(({ address }) => address);
   // An interface without IPv6 addresses has no link-local one either, as Docker has it.
   const wants6 = addresses.some((address) => address.includes(':'));
-  writeSysctl(sandbox.netns, 'net.ipv6.conf.default.disable_ipv6', wants6 ? '0' : '1');
-  // IN6_ADDR_GEN_MODE_EUI64 and _NONE of linux/if_link.h.
-  if (wants6) writeSysctl(sandbox.netns, 'net.ipv6.conf.default.addr_gen_mode', linkLocal ? '0' : '1');
+  setIpv6(sandbox.netns, wants6, linkLocal);
   const port = context.dataplane.addPort({
     type: 'tap',
     name: endpointPort(endpoint),
@@ -54,17 +55,36 @@ export function openEndpointPort(
     persistent: true,
     alias: context.mark(endpoint.id),
   });
-  const [four, six] = ['ipv4', 'ipv6'].map((version) => `net.${version}.neigh.${endpoint.interface}`);
-  for (const conf of wants6 ? [four, six] : [four]) {
-    for (const [key, value] of NEIGHBOR) writeSysctl(sandbox.netns, `${conf}.${key}`, value);
+  try {
+    for (const version of wants6 ? ['ipv4', 'ipv6'] : ['ipv4']) {
+      for (const [key, value] of NEIGHBOR) {
+        writeSysctl(sandbox.netns, `net/${version}/neigh/${endpoint.interface}/${key}`, value);
+      }
+    }
+  } catch (error) {
+    port.close();
+    throw error;
   }
   return port;
 }
 
-/** Takes the port from the dataplane, and its interface from the sandbox; one that is not there is fine. */
-export function closeEndpointPort(context: DriverContext, endpoint: EndpointRecord): void {
+function setIpv6(netns: string, wanted: boolean, linkLocal: boolean): void {
+  try {
+    writeSysctl(netns, 'net.ipv6.conf.default.disable_ipv6', wanted ? '0' : '1');
+    // IN6_ADDR_GEN_MODE_EUI64 and _NONE of linux/if_link.h.
+    if (wanted) writeSysctl(netns, 'net.ipv6.conf.default.addr_gen_mode', linkLocal ? '0' : '1');
+  } catch (error) {
+    // A kernel without IPv6 needs not be told.
+    const absent = error instanceof OverlaneError && error.code === 'ERR_OVERLANE_MISSING' && isNamespace(netns);
+    if (wanted || !absent) throw error;
+  }
+}
+
+/** Takes the port from the dataplane, and its interface from the sandbox; what is not there is fine. */
+export function closeEndpointPort(context: DriverContext, endpoint: EndpointRecord, sandbox: SandboxRecord): void {
   const port = context.dataplane.ports.get(endpointPort(endpoint));
-  if (port === undefined) return;
-  for (const bridge of port.bridges) bridge.detach(port);
-  port.close();
+  for (const bridge of port?.bridges ?? []) bridge.detach(port!);
+  port?.close();
+  // It could not be brought back after the last start, but its interface is there.
+  if (port === undefined) removeMarked(context, sandbox.netns, endpoint.id);
 }

@@ -5,13 +5,13 @@
 import { containerMac, formatMac, withoutPrefix } from '../address.js';
 import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
-import { OverlaneError } from '../errors.js';
 import { listLinks } from '../netns/links.js';
-import { type Driver, type DriverContext, gatewaysFor } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, notOpen } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
 import { refuseDuplicate } from './macvlan.js';
+import { removeMarked } from './marked.js';
 import { OptionReader } from './options.js';
-import { closeParent, openParent, type Parent, readParent, refuseSharedParent } from './parent.js';
+import { closeParent, openParent, type Parent, parentLink, readParent, refuseSharedParent } from './parent.js';
 
 const MODES = ['l2', 'l3', 'l3s'] as const;
 const PARENT = 'parent';
@@ -37,6 +37,7 @@ export function ipvlanDriver(context: DriverContext): Driver {
   async function openRouted(network: NetworkRecord): Promise<void> {
     const { mac, mode } = settledOf(network);
     const bridge = dataplane.addBridge({ name: nameOf(network), forwarding: 'ipvlan-l3', mac });
+    removeMarked(context, null, network.id, routerLink(network));
     const port = dataplane.addPort({
       type: 'tap',
       name: routerPort(network),
@@ -64,10 +65,13 @@ export function ipvlanDriver(context: DriverContext): Driver {
 
   async function close(network: NetworkRecord): Promise<void> {
     dataplane.bridges.get(nameOf(network))?.close();
-    dataplane.ports.get(routerPort(network))?.close();
-    if (routed(network)) await host.unroute(routerLink(network));
+    const router = dataplane.ports.get(routerPort(network));
+    router?.close();
     const { parent } = settledOf(network);
     if (parent !== null) closeParent(context, parent);
+    if (!routed(network)) return;
+    if (router === undefined) removeMarked(context, null, network.id);
+    await host.unroute(routerLink(network));
   }
 
   /** The parent's MAC is the host's, too: what comes for containers is none of its business. */
@@ -76,6 +80,14 @@ export function ipvlanDriver(context: DriverContext): Driver {
     if (parent === null || parent.vlan !== null || routed(network)) return;
     await host.hide(parent.link, endpoint.id, hidden ? ipsOf(endpoint) : []);
   }
+
+  dataplane.on('link', (links) => {
+    for (const { port, state } of links) {
+      const link = state === 'up' ? parentLink(context, port) : null;
+      if (link === null) continue;
+      host.hideAgain(link).catch((error) => context.warn(`addresses of containers on ${link}: ${error.message}`));
+    }
+  });
 
   return {
     name: 'ipvlan',
@@ -101,25 +113,20 @@ export function ipvlanDriver(context: DriverContext): Driver {
     async join(network, endpoint, sandbox) {
       const { parent } = settledOf(network);
       const bridge = dataplane.bridges.get(nameOf(network));
-      if (bridge === undefined) {
-        throw new OverlaneError(
-          'ERR_OVERLANE_BUSY',
-          `network ${network.name} could not be brought back after the last start; the log says why. Remove it and make it again`,
-        );
-      }
+      if (bridge === undefined) throw notOpen(network);
       const uplink = parent === null || routed(network) ? null : openParent(context, parent);
       const port = openEndpointPort(context, endpoint, sandbox, { mtu: uplink?.mtu ?? MTU, linkLocal: false });
       try {
         bridge.attach(port, { addresses: ipsOf(endpoint) });
         await hide(network, endpoint, true);
       } catch (error) {
-        closeEndpointPort(context, endpoint);
+        closeEndpointPort(context, endpoint, sandbox);
         throw error;
       }
       return { gateways: routed(network) ? onLink(network) : gatewaysFor(network) };
     },
-    async leave(network, endpoint) {
-      closeEndpointPort(context, endpoint);
+    async leave(network, endpoint, sandbox) {
+      closeEndpointPort(context, endpoint, sandbox);
       await hide(network, endpoint, false);
     },
 

@@ -8,7 +8,7 @@ import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
 import { OverlaneError } from '../errors.js';
 import { probeAddress } from '../netns/probe.js';
-import { type Driver, type DriverContext, gatewaysFor } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, notOpen } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
 import { OptionReader } from './options.js';
 import { closeParent, openParent, type Parent, parentText, readParent, refuseSharedParent } from './parent.js';
@@ -69,12 +69,12 @@ export function macvlanDriver(context: DriverContext): Driver {
       try {
         bridge.attach(port, mode === 'passthru' ? {} : { mac });
       } catch (error) {
-        closeEndpointPort(context, endpoint);
+        closeEndpointPort(context, endpoint, sandbox);
         throw error;
       }
       return { gateways: gatewaysFor(network) };
     },
-    leave: async (_network, endpoint) => closeEndpointPort(context, endpoint),
+    leave: async (_network, endpoint, sandbox) => closeEndpointPort(context, endpoint, sandbox),
 
     bridges: (network) => (dataplane.bridges.has(nameOf(network)) ? [nameOf(network)] : []),
     port: (endpoint: EndpointRecord) => endpointPort(endpoint),
@@ -116,11 +116,4 @@ export async function refuseDuplicate(network: NetworkRecord, endpoint: Endpoint
     );
   });
   await Promise.all(probes);
-}
-
-function notOpen(network: NetworkRecord): OverlaneError {
-  return new OverlaneError(
-    'ERR_OVERLANE_BUSY',
-    `network ${network.name} could not be brought back after the last start; the log says why. Remove it and make it again`,
-  );
 }

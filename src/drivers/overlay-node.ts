@@ -116,12 +116,18 @@ export class OverlayNode {
     const { bridge } = this.segmentOf(endpoint);
     const mac = endpoint.mac!;
     bridge.attach(port, { mac });
-    for (const { address } of endpoint.addresses) bridge.addNeighbor({ ip: withoutPrefix(address), mac });
     this.#local.add(endpoint.id);
-    for (const { address } of endpoint.addresses)
-      this.#watch.announce({ ip: withoutPrefix(address), mac, vtep: this.#vtep });
+    try {
+      for (const { address } of endpoint.addresses) bridge.addNeighbor({ ip: withoutPrefix(address), mac });
+      for (const { address } of endpoint.addresses)
+        this.#watch.announce({ ip: withoutPrefix(address), mac, vtep: this.#vtep });
+    } catch (error) {
+      this.remove(endpoint);
+      throw error;
+    }
   }
 
+  /** Does nothing for one that is not there. */
   remove(endpoint: EndpointRecord): void {
     if (!this.#local.delete(endpoint.id)) return;
     const { bridge } = this.segmentOf(endpoint);

@@ -71,16 +71,16 @@ export function overlayDriver(context: DriverContext, settings: OverlaySettings 
         const port = openEndpointPort(context, endpoint, sandbox, { mtu: node.mtu, routes });
         node.add(endpoint, port);
       } catch (error) {
-        closeEndpointPort(context, endpoint);
+        closeEndpointPort(context, endpoint, sandbox);
         release(network);
         throw error;
       }
       return { gateways: [], needsGateway: !network.internal };
     },
 
-    async leave(network, endpoint) {
+    async leave(network, endpoint, sandbox) {
       nodes.get(network.id)?.remove(endpoint);
-      closeEndpointPort(context, endpoint);
+      closeEndpointPort(context, endpoint, sandbox);
       release(network);
     },
 

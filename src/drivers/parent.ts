@@ -52,8 +52,15 @@ export function closeParent(context: DriverContext, { link }: Parent): void {
   if (port !== undefined && port.bridges.length === 0) port.close();
 }
 
+/** The interface of a port that is a parent's; null: it is another's. */
+export function parentLink({ dataplane }: DriverContext, port: string): string | null {
+  const link = dataplane.ports.get(port)?.interface ?? null;
+  return link !== null && portName(link) === port ? link : null;
+}
+
+/** Of its own for each name that an interface may have, whatever is in it. */
 function portName(link: string): string {
-  return `parent-${link.replace(/[^A-Za-z0-9._:-]/g, '_')}`;
+  return `parent-${/^[A-Za-z0-9.:-]+$/.test(link) ? link : `_${Buffer.from(link).toString('hex')}`}`;
 }
 
 /** Two networks cannot have the same wire: who would get what arrives? */

@@ -39,10 +39,16 @@ export class Host {
   /** By parent, then by owner. */
   readonly #hidden = new Map<string, Map<string, readonly string[]>>();
   readonly #held = new Map<string, Held[]>();
+  /** Ports of endpoints that are back, which somebody else has by now. */
+  readonly #missed = new Map<string, Publication[]>();
+  readonly #warn: (message: string) => void;
   /** What is asked for meanwhile goes to the kernel at the end, at once. */
   #restoring = false;
+  /** Whether endpoints come that had joined before: with the ports that they can have. */
+  #lenient = false;
 
   constructor(options: HostOptions) {
+    this.#warn = options.warn;
     this.#opening = options.firewall === 'none' ? Promise.resolve(null) : openFirewall(options);
     // Who asks for it is told.
     this.#opening.catch(() => {});
@@ -52,7 +58,7 @@ export class Host {
   async restoring(work: () => Promise<void>): Promise<void> {
     this.#restoring = true;
     try {
-      await work();
+      await this.mending(work);
     } finally {
       this.#restoring = false;
     }
@@ -65,14 +71,32 @@ export class Host {
     if (advice !== undefined) apply(advice.sysctls);
   }
 
+  /** Runs `work`, in which endpoints come back: where somebody else has a port of theirs by now, they do without it, see {@link republish}. */
+  async mending(work: () => Promise<void>): Promise<void> {
+    this.#lenient = true;
+    try {
+      await work();
+    } finally {
+      this.#lenient = false;
+    }
+  }
+
   /** Forwards between the network's interface and the outside. */
   async addNetwork(id: string, network: HostNetwork): Promise<void> {
     this.#networks.set(id, network);
     if (this.#restoring) return;
+    const firewall = await this.#opening;
     try {
-      apply((await (await this.#opening)?.setNetwork(id, network))?.sysctls);
+      apply((await firewall?.setNetwork(id, network))?.sysctls);
+      // An interface that was made anew has lost what was set for the ports that are published to it.
+      for (const [endpoint, list] of this.#publications) {
+        if (!list.some((one) => one.interface === network.interface)) continue;
+        apply((await firewall?.publish(endpoint, list))?.sysctls);
+      }
     } catch (error) {
       this.#networks.delete(id);
+      // Of what it may have taken by then.
+      await firewall?.removeNetwork(id).catch(() => {});
       throw error;
     }
   }
@@ -107,19 +131,75 @@ export class Host {
     const publications = endpoint.ports.flatMap((port) => publicationsOf(endpoint, port, options));
     if (publications.length === 0) return;
     const held: Held[] = [];
+    const missed: Publication[] = [];
     try {
-      for (const one of publications) held.push(await this.#hold(one));
-      this.#publications.set(endpoint.id, publications);
-      if (!this.#restoring) apply((await (await this.#opening)?.publish(endpoint.id, publications))?.sysctls);
+      for (const one of publications) {
+        await this.#hold(one).then(
+          (hold) => held.push(hold),
+          (error: Error) => {
+            if (!this.#lenient) throw error;
+            missed.push(one);
+            this.#warn(
+              `endpoint ${endpoint.name} is back without one of its ports, until it is free: ${error.message}`,
+            );
+          },
+        );
+      }
+      await this.#translate(
+        endpoint.id,
+        publications.filter((one) => !missed.includes(one)),
+      );
     } catch (error) {
-      this.#publications.delete(endpoint.id);
       for (const one of held) await one.close();
       throw error;
     }
     this.#held.set(endpoint.id, held);
+    if (missed.length > 0) this.#missed.set(endpoint.id, missed);
+  }
+
+  /** What the firewall does for an endpoint from now on; nothing has changed when it throws. */
+  async #translate(id: string, publications: Publication[]): Promise<void> {
+    const before = this.#publications.get(id);
+    this.#publications.set(id, publications);
+    if (this.#restoring) return;
+    const firewall = await this.#opening;
+    try {
+      apply((await firewall?.publish(id, publications))?.sysctls);
+    } catch (error) {
+      if (before === undefined) this.#publications.delete(id);
+      else this.#publications.set(id, before);
+      await firewall?.publish(id, before ?? []).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Whether there are ports for `republish()`. */
+  get incomplete(): boolean {
+    return this.#missed.size > 0;
+  }
+
+  /** Tries again to have the ports that somebody else had when their endpoints came back. */
+  async republish(): Promise<void> {
+    for (const [id, missed] of this.#missed) {
+      for (const one of [...missed]) {
+        const hold = await this.#hold(one).catch(() => null);
+        if (hold === null) continue;
+        try {
+          await this.#translate(id, [...(this.#publications.get(id) ?? []), one]);
+        } catch {
+          await hold.close();
+          continue;
+        }
+        this.#held.get(id)?.push(hold);
+        missed.splice(missed.indexOf(one), 1);
+        this.#warn(`${one.protocol} port ${one.hostPort} of ${one.hostIp} is published again`);
+      }
+      if (missed.length === 0) this.#missed.delete(id);
+    }
   }
 
   async unpublish(endpoint: EndpointRecord): Promise<void> {
+    this.#missed.delete(endpoint.id);
     if (!this.#publications.delete(endpoint.id)) return;
     for (const one of this.#held.get(endpoint.id) ?? []) await one.close();
     this.#held.delete(endpoint.id);
@@ -142,16 +222,31 @@ export class Host {
   /** Keeps packets for `ips`, which arrive on `parent`, from the host's own stack, in place of those that `owner` had hidden before. */
   async hide(parent: string, owner: string, ips: readonly string[]): Promise<void> {
     const owners = this.#hidden.get(parent) ?? new Map<string, readonly string[]>();
+    const before = owners.get(owner);
     this.#hidden.set(parent, owners);
     if (ips.length > 0) owners.set(owner, ips);
     else owners.delete(owner);
-    if (!this.#restoring) await (await this.#opening)?.setDropped(parent, [...owners.values()].flat());
+    try {
+      if (!this.#restoring) await this.hideAgain(parent);
+    } catch (error) {
+      // What is to be hidden no more need not be, whatever the firewall says.
+      if (ips.length > 0 && before === undefined) owners.delete(owner);
+      throw error;
+    }
+  }
+
+  /** The kernel forgets it along with the interface: for when that is back. */
+  async hideAgain(parent: string): Promise<void> {
+    const owners = this.#hidden.get(parent);
+    if (owners !== undefined) await (await this.#opening)?.setDropped(parent, [...owners.values()].flat());
   }
 
   /** Lets go of the ports; the firewall's rules stay in force, as containers go on. */
   async close(): Promise<void> {
     for (const held of this.#held.values()) for (const one of held) await one.close();
-    await (await this.#opening)?.close({ remove: false });
+    // One that could not be opened was reported to who asked for it.
+    const firewall = await this.#opening.catch(() => null);
+    await firewall?.close({ remove: false });
   }
 
   /** Where nftables translates, the socket only keeps others away; at IPv6's loopback nothing can translate, so there is a proxy. */
