@@ -79,6 +79,7 @@ export type {
 } from './dataplane/live-port-options.js';
 export { type Family, vxlanMtu } from './dataplane/mtu.js';
 export type { ClosePortOptions, Port } from './dataplane/port.js';
+export type { Capture, CaptureListener, CaptureOptions, PortBurst } from './dataplane/port-capture.js';
 export type { MemoryPortOptions, PcapPortOptions, PortOptions } from './dataplane/port-options.js';
 export { type Capability, dropPrivileges, type PrivilegeOptions } from './dataplane/privileges.js';
 export type { Router, RouterInterface } from './dataplane/router.js';

@@ -12,6 +12,14 @@ export interface NativeBurst {
   count: number;
 }
 
+/** Copies of packets that passed a port, oldest first. */
+export interface NativeCaptured extends NativeBurst {
+  /** 1: the port received it, 2: transmitted it. */
+  directions: Uint8Array;
+  /** Copies lost between this one and the one before it of the same worker. */
+  lostBefore: Uint32Array;
+}
+
 export interface NativeDataplaneOptions {
   burst: number;
   fdbKind: number;

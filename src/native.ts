@@ -9,6 +9,7 @@ import type {
   NativeAttachOptions,
   NativeBridgeOptions,
   NativeBurst,
+  NativeCaptured,
   NativeDataplaneOptions,
   NativeEvent,
   NativeFdbRow,
@@ -99,6 +100,15 @@ export interface NativeDataplane {
   events(): NativeEvent[];
   /** First failure of a port (broken capture, disk full, …), or null. */
   portError(port: number): { code: ErrorCode; message: string } | null;
+  /** Copies what the port receives and transmits from now on, `bufferBytes` for each worker; the number of the capture. */
+  addCapture(port: number, snaplen: number, bufferBytes: number): number;
+  /** Some of what was there when last called with `look`, about 1 MiB; null: nothing is left of that. */
+  captured(capture: number, look: boolean): NativeCaptured | null;
+  /** Copies that found no room so far. */
+  captureLost(capture: number): bigint;
+  /** Nothing more is copied, as when the port is removed; what is there can still be taken. */
+  stopCapture(capture: number): void;
+  removeCapture(capture: number): void;
   flush(): void;
   /** Live: starts the workers. Throws what the system says. */
   start(): void;

@@ -92,7 +92,8 @@ uint16_t DataplaneObject::add_port(Info info, std::unique_ptr<Port> port, uint32
 // Before something is made that would stay.
 void DataplaneObject::check_room(Info info) {
   if (engine(info).has_room()) return;
-  throw_error(info.Env(), "ERR_OVERLANE_LIMIT", "a dataplane has at most 65534 ports and VLANs of trunks: remove some first");
+  throw_error(info.Env(), "ERR_OVERLANE_LIMIT",
+              "a dataplane has at most 65534 ports and VLANs of trunks: remove some first");
 }
 
 uint16_t DataplaneObject::add_port(Info info, std::vector<std::unique_ptr<Port>> ports, uint32_t mtu) {
@@ -306,6 +307,11 @@ void DataplaneObject::init(Napi::Env env, Napi::Object exports) {
                                            InstanceMethod<&Self::add_keyring>("addKeyring"),
                                            InstanceMethod<&Self::set_keys>("setKeys"),
                                            InstanceMethod<&Self::remove_keyring>("removeKeyring"),
+                                           InstanceMethod<&Self::add_capture>("addCapture"),
+                                           InstanceMethod<&Self::captured>("captured"),
+                                           InstanceMethod<&Self::capture_lost>("captureLost"),
+                                           InstanceMethod<&Self::stop_capture>("stopCapture"),
+                                           InstanceMethod<&Self::remove_capture>("removeCapture"),
                                            InstanceMethod<&Self::close>("close"),
                                        }));
 }

@@ -56,6 +56,14 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
                      const std::string& interface, const std::string& detail);
   uint32_t next_owner(Info info);
 
+  // binding/port_capture.cc
+  Napi::Value add_capture(Info info);
+  Napi::Value captured(Info info);
+  Napi::Value capture_lost(Info info);
+  void stop_capture(Info info);
+  void remove_capture(Info info);
+  PortCapture& capture(Info info);
+
   // binding/crypto.cc: keyrings
   Napi::Value add_keyring(Info info);
   void set_keys(Info info);

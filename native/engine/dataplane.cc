@@ -35,6 +35,7 @@ std::unique_ptr<Port> Dataplane::remove_port(uint16_t port) {
   detach(port);
   ports_[port]->flush();
   context_.output.set_port(port, nullptr, 0);
+  context_.mirrors.remove(port);
   // What it received and what waits still is counted at the port that will send it: the row may be another's by then.
   context_.next_hops.each_waiting([&](Packet& packet, const NextHop& hop) {
     if (packet.ingress != port) return;

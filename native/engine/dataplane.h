@@ -82,6 +82,10 @@ class Dataplane {
   uint16_t port_count() const { return static_cast<uint16_t>(ports_.size()); }
   void set_mtu(uint16_t port, uint32_t mtu);
 
+  // Copies of what the port receives and transmits go there, until they are told not to or the port is removed.
+  void add_mirror(uint16_t port, CaptureRing* ring) { context_.mirrors.add(port, ring); }
+  void remove_mirror(uint16_t port, const CaptureRing* ring) { context_.mirrors.remove(port, ring); }
+
   uint16_t add_underlay(const UnderlayOptions& options);
   void remove_underlay(uint16_t underlay);
   void set_next_hop(uint16_t underlay, IpAddress ip, Mac mac);

@@ -133,6 +133,25 @@ void Engine::remove_port(uint16_t port, bool keep) {
   if (ports.front()->ends_slowly()) closer_->take(std::move(ports));
 }
 
+uint32_t Engine::add_capture(uint16_t port, uint32_t snaplen, size_t bytes) {
+  auto made = std::make_unique<PortCapture>(port, worker_count(), snaplen, bytes);
+  const auto free = std::find(captures_.begin(), captures_.end(), nullptr);
+  const auto number = static_cast<uint32_t>(free - captures_.begin());
+  PortCapture& added = free == captures_.end() ? *captures_.emplace_back(std::move(made)) : *(*free = std::move(made));
+  change([&](Dataplane& dataplane, uint32_t worker) { dataplane.add_mirror(port, added.ring(worker)); });
+  return number;
+}
+
+void Engine::stop_capture(uint32_t number) {
+  PortCapture& stopped = *captures_[number];
+  change([&](Dataplane& dataplane, uint32_t worker) { dataplane.remove_mirror(stopped.port(), stopped.ring(worker)); });
+}
+
+void Engine::remove_capture(uint32_t number) {
+  stop_capture(number);
+  captures_[number].reset();
+}
+
 NetResult Engine::watch_link(uint16_t port, const std::string& netns, const std::string& interface) {
   if (!monitor_) {
     monitor_ = std::make_unique<LinkMonitor>([this](uint16_t id, const LinkInfo& link) { link_changed(id, link); });

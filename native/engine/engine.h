@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/capture.h"
 #include "engine/closer.h"
 #include "engine/worker.h"
 #include "net/link_monitor.h"
@@ -43,6 +44,15 @@ class Engine {
   void remove_port(uint16_t port, bool keep = false);
   // Until all ports that were removed have ended.
   void wait_for_removed() { closer_->wait(); }
+  // Copies of what the port receives and transmits, cut to snaplen; at most so many bytes a worker wait. The number
+  // that the capture has until remove_capture(). Throws std::bad_alloc.
+  uint32_t add_capture(uint16_t port, uint32_t snaplen, size_t bytes);
+  // Nothing more is copied; what waits stays. The end of its port does the same.
+  void stop_capture(uint32_t capture);
+  void remove_capture(uint32_t capture);
+  // nullptr: there is none.
+  PortCapture* capture(uint32_t capture) { return capture < captures_.size() ? captures_[capture].get() : nullptr; }
+
   // Reports what becomes of the interface, as events and to the port.
   NetResult watch_link(uint16_t port, const std::string& netns, const std::string& interface);
 
@@ -61,8 +71,9 @@ class Engine {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<NewsRing>> rings_;  // between any two workers, both ways
   EventRing link_events_;
-  std::vector<uint16_t> removed_;  // indices of ports that events may still name
-  std::vector<uint16_t> free_;     // and those that none does
+  std::vector<std::unique_ptr<PortCapture>> captures_;  // nullptr: a free number
+  std::vector<uint16_t> removed_;                       // indices of ports that events may still name
+  std::vector<uint16_t> free_;                          // and those that none does
   std::shared_ptr<Closer> closer_ = Closer::shared();
   std::unique_ptr<LinkMonitor> monitor_;  // last: its thread posts to the workers
 };

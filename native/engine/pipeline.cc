@@ -181,6 +181,7 @@ void carry(Burst& burst, uint16_t port, Context& context) {
   CounterRow& row = context.counters.port(port);
   const Member& member = context.members[port];
   arrive(burst, port, member.untagged, row);
+  if (OVERLANE_UNLIKELY(context.mirrors.any())) mirror(burst, port, Direction::received, context);
   if (OVERLANE_UNLIKELY(!member.lanes.empty())) {
     parse(burst, context.counters);
     from_trunk(burst, port, context);

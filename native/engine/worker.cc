@@ -228,7 +228,7 @@ void Worker::attend(uint16_t index, int fd) {
   }
 }
 
-// What happened goes to the control plane.
+// What happened goes to the control plane, and word that captures have copies.
 void Worker::tell() {
   Context& context = dataplane_.context();
   context.misses.take_each([&](const Miss& miss) {
@@ -241,7 +241,8 @@ void Worker::tell() {
                       note.keyring,     note.peer,     context.now, static_cast<uint8_t>(note.alert)};
     if (!events_.push(event)) context.counters.port(port).add(Counter::event_lost);
   });
-  if (!events_.empty() && !signalled_.exchange(true, std::memory_order_acq_rel)) notify_();
+  if ((!events_.empty() || context.mirrors.waiting()) && !signalled_.exchange(true, std::memory_order_acq_rel))
+    notify_();
 }
 
 // How long there will be nothing to do unless something comes.

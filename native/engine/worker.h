@@ -41,7 +41,8 @@ class Worker {
   // Puts what happened into the ring, and notifies. By the worker itself; by the caller while it is not running.
   void tell();
   // The reader is about to empty the ring: the next event is news again.
-  void rearm() { signalled_.store(false, std::memory_order_release); }
+  // An exchange, so that whoever was not told again is seen to have written.
+  void rearm() { signalled_.exchange(false, std::memory_order_acq_rel); }
 
   NetResult start();
   // Ends after the burst under way, and after the commands that were posted.

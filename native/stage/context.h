@@ -8,6 +8,7 @@
 
 #include "core/counters.h"
 #include "core/pool.h"
+#include "stage/mirror.h"
 #include "stage/output.h"
 #include "table/associations.h"
 #include "table/fdb.h"
@@ -168,6 +169,7 @@ struct Context {
   MissQueue misses;
   NewsList news;  // for the other workers
   Output output;
+  Mirrors mirrors;
 
   std::vector<Member> members;  // by port
   std::vector<Domain> domains;

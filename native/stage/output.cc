@@ -154,6 +154,7 @@ void Output::hand_over(uint16_t port, Burst& burst, uint64_t bytes, Context& con
   CounterRow& row = context.counters.port(port);
   row.add(Counter::tx_packets, burst.count);
   row.add(Counter::tx_bytes, bytes);
+  if (OVERLANE_UNLIKELY(context.mirrors.any())) mirror(burst, port, Direction::transmitted, context);
   Port& to = *links_[port].port;
   const uint32_t taken = to.transmit(burst.packets, burst.count, row);
   for (uint32_t i = taken; i < burst.count; ++i) {

@@ -1,8 +1,10 @@
 /** The controller: networks, sandboxes and endpoints of one node, on one dataplane, remembered in a store. */
 import { EventEmitter } from 'node:events';
 import type { Dataplane } from '../dataplane/dataplane.js';
+import { OverlaneError } from '../errors.js';
 import { type ControllerOptions, openCore } from './controller-open.js';
 import { type Core, change } from './core.js';
+import { Endpoint } from './endpoint.js';
 import type { ControllerEvent, ControllerEvents } from './events.js';
 import { resolve } from './ids.js';
 import { makeNetwork } from './make-network.js';
@@ -79,6 +81,16 @@ export class Controller extends EventEmitter<ControllerEvents> {
   /** As {@link network}. */
   sandbox(ref: string): Sandbox {
     return new Sandbox(this.#core, resolve(ref, 'sandbox', this.#core.registry.sandbox).id);
+  }
+
+  /** As {@link network}. Names of endpoints may be there more than once: such a one throws `ERR_OVERLANE_OPTION`. */
+  endpoint(ref: string): Endpoint {
+    const all = this.#core.registry.endpoint;
+    const { id } = resolve(ref, 'endpoint', all);
+    if (ref !== id && [...all.values()].filter(({ name }) => name === ref).length > 1) {
+      throw new OverlaneError('ERR_OVERLANE_OPTION', `several endpoints are named ${ref}; write the id of one`);
+    }
+    return new Endpoint(this.#core, id);
   }
 
   /**

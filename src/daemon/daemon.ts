@@ -6,6 +6,7 @@ import type { OverlaySettings } from '../drivers/overlay-node.js';
 import { FilePeers } from '../drivers/peers/file-peers.js';
 import { InProcessPeers } from '../drivers/peers/in-process-peers.js';
 import { packageVersion } from '../version.js';
+import { captureRoutes } from './api/capture.js';
 import { connectRoutes } from './api/connect.js';
 import { containerRoutes } from './api/containers.js';
 import { eventRoutes } from './api/events.js';
@@ -37,6 +38,7 @@ export async function startDaemon(options: DaemonOptions, logger: Logger): Promi
     const facts = { version: packageVersion(), folder: options.folder };
     const log = new EventLog(controller);
     const events = eventRoutes(log);
+    const captures = captureRoutes(controller);
     const routes = [
       ...systemRoutes(controller, facts),
       ...events.routes,
@@ -45,6 +47,7 @@ export async function startDaemon(options: DaemonOptions, logger: Logger): Promi
       ...containerRoutes(controller),
       ...sandboxRoutes(controller),
       ...inspectRoutes(controller),
+      ...captures.routes,
     ];
     const handled = (request: Parameters<typeof logRequest>[1]) => logRequest(logger, request);
     const api = createApi({ routes, version: facts.version, handled });
@@ -55,6 +58,7 @@ export async function startDaemon(options: DaemonOptions, logger: Logger): Promi
       removeSocket();
       const ended = api.close(GRACE);
       events.close();
+      captures.close();
       await ended;
       await controller.close();
     };

@@ -10,6 +10,7 @@ import { type Counters, readCounters } from './counters.js';
 import { type DataplaneOptions, dataplaneOptions } from './dataplane-options.js';
 import { type DataplaneEvents, emitAll, takeEvents } from './events.js';
 import type { Port } from './port.js';
+import { deliverCaptures, endCaptures, throwLater } from './port-capture.js';
 import { openPort } from './port-open.js';
 import type { PortOptions } from './port-options.js';
 import { openRouter, type Router } from './router.js';
@@ -173,7 +174,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
     const events = takeEvents(this.#state);
     const failed = this.#portError();
     // Last, so that a listener that throws finds nothing half done.
-    const thrown = emitAll(this, events);
+    const thrown = [...emitAll(this, events), ...deliverCaptures(this.#state)];
     if (thrown.length > 0) throw thrown[0];
     if (failed !== null) throw failed;
     return received;
@@ -182,12 +183,8 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
   /** Called by the native side when there is something to tell. */
   #tell(): void {
     if (this.#state.closed) return;
-    for (const error of emitAll(this, takeEvents(this.#state))) {
-      // Not from here: native callers do not pass exceptions on.
-      process.nextTick(() => {
-        throw error;
-      });
-    }
+    // Not from here: native callers do not pass exceptions on.
+    throwLater([...emitAll(this, takeEvents(this.#state)), ...deliverCaptures(this.#state)]);
   }
 
   /** The first failure of a port that has not been thrown yet. */
@@ -235,6 +232,7 @@ export class Dataplane extends EventEmitter<DataplaneEvents> {
     try {
       this.flush();
     } finally {
+      endCaptures(this.#state);
       this.#state.closed = true;
       this.#listener.running = null;
       side.close();

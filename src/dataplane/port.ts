@@ -8,6 +8,7 @@ import type { Bridge } from './bridge.js';
 import type { Burst } from './burst.js';
 import { checkOptions, flag, optionError, optionsOf } from './check.js';
 import { burstArrays, burstTimes } from './frames.js';
+import { type Capture, type CaptureListener, type CaptureOptions, endCaptures, openCapture } from './port-capture.js';
 import { closed, type State } from './state.js';
 import { native } from './undo.js';
 
@@ -134,6 +135,19 @@ export class Port {
   }
 
   /**
+   * Copies what the port receives and transmits from now on, as the port sees it: super-frames whole, with VLAN tags, and also what is
+   * dropped after it was received, or refused by the interface. The listener is called with bursts when the workers have some, in manual
+   * mode at the end of `run()`; if the port or the dataplane is closed, with what is left. It gets the burst's arrays for itself. TCP and
+   * UDP checksums that the sender left open are finished in the copy. A listener that is too slow loses copies, never packets.
+   *
+   * @throws {OverlaneError} `ERR_OVERLANE_LIMIT` when four captures of the port are open, or there is no memory for the buffer.
+   */
+  capture(listener: CaptureListener, options: CaptureOptions = {}): Capture {
+    this.#open();
+    return openCapture(this.#state, this, listener, options);
+  }
+
+  /**
    * Takes the port out of the dataplane and closes its files. The interface of a tap port goes away, a persistent one too unless told to
    * keep it; those of others stay. The kernel needs some 30 ms to take an interface away, which happens afterwards in the background; a
    * port added with the same name waits for it, and so does {@link Dataplane.close}.
@@ -154,6 +168,7 @@ export class Port {
     native(`port '${this.name}'`, () => side.removePort(this.index, keep));
     this.#state.ports.delete(this);
     this.#state.uses.delete(this);
+    endCaptures(this.#state, this);
   }
 
   /** The native side, for as long as this port is part of it. */

@@ -6,6 +6,7 @@ import { UNTAGGED } from './bridge-options.js';
 import { optionError, shown } from './check.js';
 import { Keyrings } from './keyrings.js';
 import type { Port } from './port.js';
+import type { Capture } from './port-capture.js';
 import type { Router } from './router.js';
 import type { UdpUnderlay, Underlay } from './underlay.js';
 
@@ -103,6 +104,8 @@ export class State {
   readonly routers = new Registry<Router>('router');
   readonly keyrings: Keyrings;
   readonly uses = new Map<Port, PortUse>();
+  /** The open ones. */
+  readonly captures = new Set<Capture>();
   readonly fdbEntries: number;
   /** 0 in manual mode. */
   readonly workers: number;
