@@ -5,6 +5,28 @@
  * @packageDocumentation
  */
 export { type Cidr, containerMac, formatIp, formatMac, parseCidr, parseIp, parseMac } from './address.js';
+export { Controller } from './cnm/controller.js';
+export type { ControllerOptions } from './cnm/controller-open.js';
+export type { Endpoint } from './cnm/endpoint.js';
+export type { ControllerEvent, ControllerEvents } from './cnm/events.js';
+export type { SandboxFiles } from './cnm/files.js';
+export { DefaultIpam, type DefaultIpamOptions } from './cnm/ipam/default-ipam.js';
+export type { AddressRequest, AddressSpace, Ipam, Pool, PoolRequest, RestoredPool } from './cnm/ipam/ipam.js';
+export { MemoryStore } from './cnm/memory-store.js';
+export type { Network } from './cnm/network.js';
+export type { EndpointOptions, NetworkOptions, SandboxOptions, SubnetOptions } from './cnm/options.js';
+export type {
+  EndpointAddress,
+  EndpointRecord,
+  Json,
+  NetworkRecord,
+  PublishedPort,
+  SandboxRecord,
+  Scope,
+} from './cnm/records.js';
+export type { Sandbox } from './cnm/sandbox.js';
+export { SqliteStore } from './cnm/sqlite-store.js';
+export type { Changes, Store, StoredRecord } from './cnm/store.js';
 export type { IpAddress, MacAddress } from './dataplane/addresses.js';
 export type { Bridge } from './dataplane/bridge.js';
 export type {
@@ -69,6 +91,12 @@ export type {
   UdpUnderlayOptions,
   UnderlayOptions,
 } from './dataplane/underlay-options.js';
+export type { Driver, DriverContext, Gateway, Joined } from './drivers/driver.js';
+export type { DriverSettings } from './drivers/index.js';
+export type { OverlaySettings } from './drivers/overlay-node.js';
+export { FilePeers } from './drivers/peers/file-peers.js';
+export { InProcessPeers } from './drivers/peers/in-process-peers.js';
+export type { Peer, PeerNetwork, PeerSource, PeerWatch } from './drivers/peers/peer-source.js';
 export { type ErrorCode, OverlaneError } from './errors.js';
 export { type KeyFileOptions, writeKeyFile } from './keyring/key-file.js';
 export {

@@ -69,11 +69,12 @@ function addressOf(text: string | undefined, family: 4 | 6, option: string): str
 export function publishedPorts(spec: string): PublishedPort[] {
   return parsePublish(spec).map(({ protocol, hostIp, hostPorts, containerPort }) => {
     if (protocol === 'sctp') throw unsupported(`--publish ${spec}: only tcp and udp ports can be published`);
-    if (hostPorts === null || hostPorts.first !== hostPorts.last) {
-      const how = `name one, such as --publish 8080:${containerPort}/${protocol}`;
-      throw unsupported(`--publish ${spec}: overlaned does not choose the port of the host; ${how}`);
+    if (hostPorts !== null && hostPorts.first !== hostPorts.last) {
+      const how = `name one, such as --publish 8080:${containerPort}/${protocol}, or none for any free one`;
+      throw unsupported(`--publish ${spec}: overlaned does not choose from a range of the host's ports; ${how}`);
     }
-    return { protocol, hostIp: hostIp ?? '0.0.0.0', hostPort: hostPorts.first, containerPort };
+    // 0: the daemon chooses.
+    return { protocol, hostIp: hostIp ?? '0.0.0.0', hostPort: hostPorts?.first ?? 0, containerPort };
   });
 }
 

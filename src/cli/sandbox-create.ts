@@ -22,7 +22,7 @@ interface CreateArguments extends Omit<EndpointArguments, 'driverOpt'> {
   json?: true;
 }
 
-type Body = SandboxOptions & { networks: ({ network: string } & EndpointOptions)[] };
+type Body = Omit<SandboxOptions, 'networks'> & { networks: ({ network: string } & EndpointOptions)[] };
 
 export function createSandboxCommand(): Command {
   const command = withEndpoint(

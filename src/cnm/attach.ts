@@ -34,6 +34,22 @@ export function reserveEndpoint(core: Core, network: NetworkRecord, options: End
   };
 }
 
+/** An endpoint in a sandbox, or none. */
+export async function connectSandbox(
+  core: Core,
+  network: NetworkRecord,
+  sandbox: SandboxRecord,
+  options: EndpointOptions,
+): Promise<EndpointRecord> {
+  const endpoint = reserveEndpoint(core, network, options);
+  try {
+    return await joinSandbox(core, endpoint, sandbox);
+  } catch (error) {
+    releaseEndpoint(core, endpoint);
+    throw error;
+  }
+}
+
 export function releaseEndpoint(core: Core, endpoint: EndpointRecord): void {
   for (const { pool, address } of endpoint.addresses) core.ipam.releaseAddress(pool, withoutPrefix(address));
 }
@@ -132,6 +148,7 @@ export async function joinSandbox(
     sandbox: sandbox.id,
     interface: endpoint.mac === null ? null : freeInterface(core, sandbox),
     rank: (others.at(-1)?.rank ?? 0) + 1,
+    ports: await core.context.host.choosePorts(endpoint.ports),
   };
   await driverOf(core, network.driver).check?.(network, joined);
   await enter(core, network, joined, sandbox);
@@ -161,13 +178,7 @@ async function settleGateway(core: Core, sandbox: SandboxRecord): Promise<void> 
   const network =
     gatewayNetwork(core) ??
     (await makeNetwork(core, { name: GATEWAY_NETWORK, driver: 'bridge', options: GATEWAY_OPTIONS }));
-  const own = reserveEndpoint(core, network, { name: `gateway-${shortId(sandbox.id)}`, ports });
-  try {
-    await joinSandbox(core, own, sandbox);
-  } catch (error) {
-    releaseEndpoint(core, own);
-    throw error;
-  }
+  await connectSandbox(core, network, sandbox, { name: `gateway-${shortId(sandbox.id)}`, ports });
 }
 
 /** The way in, also after a restart: the driver's part, and what the controller knows of it. */

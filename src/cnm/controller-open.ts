@@ -9,6 +9,7 @@ import { Host } from '../host/host.js';
 import type { Core } from './core.js';
 import type { ControllerEvent } from './events.js';
 import { DefaultIpam, type DefaultIpamOptions } from './ipam/default-ipam.js';
+import { ulaOf } from './ipam/ula.js';
 import { Mutex } from './mutex.js';
 import { Registry } from './registry.js';
 import { restore } from './restore.js';
@@ -46,7 +47,7 @@ export async function openCore(
   const undo: (() => unknown)[] = [() => dataplane.close()];
   try {
     const tag = tagOf(runFolder);
-    const host = await Host.open({ tag, firewall: options.firewall ?? 'auto', warn: tell.warning });
+    const host = new Host({ tag, firewall: options.firewall ?? 'auto', warn: tell.warning });
     undo.unshift(() => host.close());
     const registry = new Registry(store);
     const context: DriverContext = {
@@ -60,7 +61,7 @@ export async function openCore(
     };
     const core: Core = {
       registry,
-      ipam: new DefaultIpam(options.ipam),
+      ipam: new DefaultIpam({ ula: ulaOf(store), ...options.ipam }),
       drivers: makeDrivers(context, options.drivers ?? {}),
       context,
       folders: { namespaces: path.join(runFolder, 'netns'), sandboxes: path.join(folder, 'sandboxes') },
@@ -70,8 +71,9 @@ export async function openCore(
       open: true,
       emit: tell.event,
     };
-    await dataplane.start();
     await restore(core, options.defaultBridge ?? false);
+    // Last: what containers send meanwhile waits in their interfaces until all of them are back, and so no ARP request goes unheard.
+    await dataplane.start();
     return {
       core,
       close: async () => {

@@ -9,7 +9,7 @@ import { makeNetwork } from './make-network.js';
 import { Network, removeNetwork } from './network.js';
 import { checkNetwork, checkSandbox, type NetworkOptions, type SandboxOptions } from './options.js';
 import type { NetworkRecord } from './records.js';
-import { makeSandbox, Sandbox } from './sandbox.js';
+import { createSandbox, Sandbox } from './sandbox.js';
 
 /**
  * Container networks as Docker has them (the Container Network Model): a sandbox is a network namespace, an endpoint is its place on a
@@ -97,11 +97,11 @@ export class Controller extends EventEmitter<ControllerEvents> {
    * Makes a sandbox, with a network namespace of its own or around a given one.
    *
    * @throws {OverlaneError} `ERR_OVERLANE_EXISTS` when the name or the namespace is taken, `ERR_OVERLANE_MISSING` when there is no such
-   *   namespace.
+   *   namespace; as {@link Network.connect}.
    */
   async createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
     checkSandbox(options);
-    return change(this.#core, async () => new Sandbox(this.#core, makeSandbox(this.#core, options).id));
+    return change(this.#core, async () => new Sandbox(this.#core, (await createSandbox(this.#core, options)).id));
   }
 
   /** Removes the networks without endpoints that `wanted` accepts, less the predefined ones; gives their names. */

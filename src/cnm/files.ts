@@ -31,6 +31,8 @@ export function removeSandboxFiles(folder: string, id: string): void {
 }
 
 function replace(file: string, text: string): void {
+  // Renaming over a file waits for the disk, and after a restart nothing has changed.
+  if (read(file) === text) return;
   writeFileSync(`${file}.new`, text, { mode: 0o644 });
   renameSync(`${file}.new`, file);
 }

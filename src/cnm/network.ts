@@ -1,6 +1,6 @@
 /** A network: subnets and a driver, which endpoints are on. */
 import { OverlaneError } from '../errors.js';
-import { joinSandbox, leaveSandbox, releaseEndpoint, reserveEndpoint } from './attach.js';
+import { connectSandbox, leaveSandbox, releaseEndpoint, reserveEndpoint } from './attach.js';
 import { type Core, change, driverOf, networkOf } from './core.js';
 import { Endpoint } from './endpoint.js';
 import { checkEndpoint, type EndpointOptions } from './options.js';
@@ -65,15 +65,8 @@ export class Network {
   async connect(sandbox: Sandbox, options: EndpointOptions = {}): Promise<Endpoint> {
     checkEndpoint(options);
     return change(this.#core, async () => {
-      const { record } = this;
-      const endpoint = reserveEndpoint(this.#core, record, options);
-      try {
-        await joinSandbox(this.#core, endpoint, sandbox.record);
-      } catch (error) {
-        releaseEndpoint(this.#core, endpoint);
-        throw error;
-      }
-      return new Endpoint(this.#core, endpoint.id);
+      const { id } = await connectSandbox(this.#core, this.record, sandbox.record, options);
+      return new Endpoint(this.#core, id);
     });
   }
 

@@ -3,7 +3,19 @@
 import { isIP } from 'node:net';
 import Type from 'typebox';
 import type { IpAddress, MacAddress } from '../dataplane/addresses.js';
-import { address, checkOptions, expects, flag, optionError, optionsOf, shown, text } from '../dataplane/check.js';
+import {
+  address,
+  checkOptions,
+  expects,
+  flag,
+  oneOf,
+  optionError,
+  optionsOf,
+  shown,
+  text,
+  whole,
+} from '../dataplane/check.js';
+import type { Network } from './network.js';
 import type { PublishedPort } from './records.js';
 
 /** One subnet asked for. */
@@ -52,6 +64,8 @@ export interface SandboxOptions {
   dns?: { servers?: string[]; search?: string[]; options?: string[] };
   /** Further lines of the hosts file: name → address. */
   hosts?: Record<string, string>;
+  /** Networks to be on from the beginning, in this order: all of them, or there is no sandbox. */
+  networks?: (EndpointOptions & { network: Network })[];
 }
 
 /** Options of {@link Network.createEndpoint}. */
@@ -108,6 +122,13 @@ const schemas = {
       ),
     ),
     hosts: Type.Optional(words('an object of names and addresses')),
+    networks: Type.Optional(expects('a list of networks and what to have there', Type.Array(Type.Unknown()))),
+  }),
+  port: optionsOf<PublishedPort>({
+    protocol: oneOf('tcp', 'udp'),
+    hostIp: text,
+    hostPort: whole(0, 65535),
+    containerPort: whole(1, 65535),
   }),
   endpoint: optionsOf<EndpointOptions>({
     name: Type.Optional(text),
@@ -165,6 +186,10 @@ export function checkEndpoint(options: EndpointOptions): void {
   checkOptions(schemas.endpoint, options, 'createEndpoint');
   if (options.name !== undefined) checkName(options.name, 'endpoint');
   for (const alias of options.aliases ?? []) checkLine(alias, 'alias');
+  for (const [i, port] of (options.ports ?? []).entries()) {
+    checkOptions(schemas.port, port, `createEndpoint, ports[${i}]`);
+    checkIp(port.hostIp, `createEndpoint, ports[${i}]: hostIp`);
+  }
   checkWords(options.options, 'driver option');
 }
 

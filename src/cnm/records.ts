@@ -38,6 +38,8 @@ export type SandboxKind = 'own' | 'given' | 'host';
 
 export interface SandboxRecord {
   id: string;
+  /** Its first networks are being joined; a restart removes it, as nobody has been told of it. */
+  pending: boolean;
   name: string;
   created: string;
   kind: SandboxKind;
@@ -62,6 +64,7 @@ export interface PublishedPort {
   protocol: 'tcp' | 'udp';
   /** `0.0.0.0` and `::`: every address of the host. */
   hostIp: string;
+  /** When it is asked for, 0: a free one. */
   hostPort: number;
   containerPort: number;
 }

@@ -14,6 +14,7 @@ import type { EndpointRecord, SandboxRecord } from './records.js';
 import { makeNamespace } from './sandbox.js';
 
 export async function restore(core: Core, defaultBridge: boolean): Promise<void> {
+  forgetPending(core);
   restoreAddresses(core);
   for (const sandbox of [...core.registry.sandbox.values()]) restoreNamespace(core, sandbox);
   sweepNamespaces(core);
@@ -25,6 +26,15 @@ export async function restore(core: Core, defaultBridge: boolean): Promise<void>
     for (const sandbox of core.registry.sandbox.values()) await restoreEndpoints(core, sandbox);
   });
   await makePredefined(core, defaultBridge);
+}
+
+/** Sandboxes that were being made: their namespaces and interfaces are swept with the rest. */
+function forgetPending({ registry }: Core): void {
+  for (const { id, pending } of [...registry.sandbox.values()]) {
+    if (!pending) continue;
+    const endpoints = registry.endpointsOf(id).map((endpoint) => ({ kind: 'endpoint', id: endpoint.id }) as const);
+    registry.commit({ remove: [...endpoints, { kind: 'sandbox', id }] });
+  }
 }
 
 function restoreAddresses({ registry, ipam }: Core): void {

@@ -5,7 +5,7 @@ import { netnsPath } from '../dataplane/link-options.js';
 import { OverlaneError } from '../errors.js';
 import { createNamespace, deleteNamespace, isNamespace, namespaceId } from '../netns/namespace.js';
 import { writeSysctl } from '../netns/sysctl.js';
-import { leaveSandbox } from './attach.js';
+import { connectSandbox, leaveSandbox } from './attach.js';
 import { type Core, change, sandboxOf } from './core.js';
 import { Endpoint } from './endpoint.js';
 import { removeSandboxFiles, type SandboxFiles, sandboxFiles, writeSandboxFiles } from './files.js';
@@ -36,9 +36,10 @@ export class Sandbox {
     return this.record.name;
   }
 
-  /** Path of its network namespace. */
+  /** Path of its network namespace, as others than this process find it. */
   get netns(): string {
-    return this.record.netns;
+    const { kind, netns } = this.record;
+    return kind === 'host' ? `/proc/${process.pid}/ns/net` : netns;
   }
 
   /** Those that joined first at the front. */
@@ -58,11 +59,12 @@ export class Sandbox {
 }
 
 /** Makes the namespace and what is in it, then stores the record; or nothing. */
-export function makeSandbox(core: Core, options: SandboxOptions): SandboxRecord {
+function makeSandbox(core: Core, options: SandboxOptions): SandboxRecord {
   const id = newId();
   const kind = options.host ? 'host' : options.netns === undefined ? 'own' : 'given';
   const record: SandboxRecord = {
     id,
+    pending: (options.networks ?? []).length > 0,
     name: options.name ?? `sandbox-${shortId(id)}`,
     created: new Date().toISOString(),
     kind,
@@ -86,7 +88,22 @@ export function makeSandbox(core: Core, options: SandboxOptions): SandboxRecord 
     unmake(core, record);
     throw error;
   }
-  core.emit({ type: 'sandbox', action: 'create', id, name: record.name, attributes: { netns: record.netns } });
+  return record;
+}
+
+/** A sandbox on its first networks, or none. */
+export async function createSandbox(core: Core, options: SandboxOptions): Promise<SandboxRecord> {
+  const made = makeSandbox(core, options);
+  const record: SandboxRecord = { ...made, pending: false };
+  try {
+    for (const { network, ...rest } of options.networks ?? []) await connectSandbox(core, network.record, made, rest);
+    if (made.pending) core.registry.commit({ put: [{ kind: 'sandbox', record }] });
+  } catch (error) {
+    await removeSandbox(core, made);
+    throw error;
+  }
+  const { id, name, netns } = record;
+  core.emit({ type: 'sandbox', action: 'create', id, name, attributes: { netns } });
   return record;
 }
 
@@ -143,5 +160,6 @@ export async function removeSandbox(core: Core, record: SandboxRecord): Promise<
   } catch (error) {
     core.context.warn(`sandbox ${record.name} was removed, but not all of it is gone: ${(error as Error).message}`);
   }
+  if (record.pending) return;
   core.emit({ type: 'sandbox', action: 'destroy', id: record.id, name: record.name, attributes: {} });
 }

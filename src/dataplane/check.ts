@@ -1,7 +1,7 @@
 /** Options against their schema: the first thing wrong, as an error that says what to write instead. */
 import { inspect } from 'node:util';
 import Type, { type TObject, type TSchema } from 'typebox';
-import { Value } from 'typebox/value';
+import { Check, Errors } from 'typebox/schema';
 import { OverlaneError } from '../errors.js';
 import { suggestion } from '../suggest.js';
 
@@ -62,8 +62,8 @@ interface Keywords {
 
 /** The first mistake in `value`, unknown keys before everything else; null when there is none. */
 export function findMistake(schema: TSchema, value: unknown): Mistake | null {
-  if (Value.Check(schema, value)) return null;
-  const errors = Value.Errors(schema, value).map((error) => ({ ...error, path: pointer(error.instancePath) }));
+  if (Check(schema, value)) return null;
+  const errors = Errors(schema, value)[1].map((error) => ({ ...error, path: pointer(error.instancePath) }));
   for (const { keyword, params, path } of errors) {
     if (keyword !== 'additionalProperties') continue;
     const [key] = (params as { additionalProperties: string[] }).additionalProperties;

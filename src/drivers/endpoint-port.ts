@@ -10,6 +10,15 @@ export function endpointPort(endpoint: { id: string }): string {
   return `ep-${shortId(endpoint.id)}`;
 }
 
+/**
+ * How containers ask for neighbors: as long as Linux does by default, but more often, as a question that was asked while this process was
+ * started anew is not heard, and one second until the next is long.
+ */
+const NEIGHBOR = [
+  ['retrans_time_ms', '200'],
+  ['mcast_solicit', '15'],
+] as const;
+
 export interface EndpointPortOptions {
   mtu: number;
   /** Default that of the endpoint. */
@@ -33,7 +42,7 @@ export function openEndpointPort(
   writeSysctl(sandbox.netns, 'net.ipv6.conf.default.disable_ipv6', wants6 ? '0' : '1');
   // IN6_ADDR_GEN_MODE_EUI64 and _NONE of linux/if_link.h.
   if (wants6) writeSysctl(sandbox.netns, 'net.ipv6.conf.default.addr_gen_mode', linkLocal ? '0' : '1');
-  return context.dataplane.addPort({
+  const port = context.dataplane.addPort({
     type: 'tap',
     name: endpointPort(endpoint),
     netns: sandbox.netns,
@@ -45,6 +54,11 @@ export function openEndpointPort(
     persistent: true,
     alias: context.mark(endpoint.id),
   });
+  const [four, six] = ['ipv4', 'ipv6'].map((version) => `net.${version}.neigh.${endpoint.interface}`);
+  for (const conf of wants6 ? [four, six] : [four]) {
+    for (const [key, value] of NEIGHBOR) writeSysctl(sandbox.netns, `${conf}.${key}`, value);
+  }
+  return port;
 }
 
 /** Takes the port from the dataplane, and its interface from the sandbox; one that is not there is fine. */

@@ -4,7 +4,7 @@ import { OverlaneError } from '../errors.js';
 import { writeSysctl } from '../netns/sysctl.js';
 import { type HostNetwork, isUnspecified, type Publication } from './element.js';
 import { Firewall } from './firewall.js';
-import { reserve } from './ports.js';
+import { PortAllocator, reserve } from './ports.js';
 import { listen } from './proxy.js';
 import type { Sysctl } from './sysctl.js';
 
@@ -30,9 +30,11 @@ interface Held {
 }
 
 export class Host {
-  readonly #firewall: Firewall | null;
+  /** Opened beside other work; null: there is none. */
+  readonly #opening: Promise<Firewall | null>;
   readonly #networks = new Map<string, HostNetwork>();
   readonly #publications = new Map<string, Publication[]>();
+  readonly #ports = new PortAllocator();
   readonly #untracked = new Set<string>();
   /** By parent, then by owner. */
   readonly #hidden = new Map<string, Map<string, readonly string[]>>();
@@ -40,20 +42,10 @@ export class Host {
   /** What is asked for meanwhile goes to the kernel at the end, at once. */
   #restoring = false;
 
-  private constructor(firewall: Firewall | null) {
-    this.#firewall = firewall;
-  }
-
-  static async open({ tag, firewall, warn }: HostOptions): Promise<Host> {
-    if (firewall === 'none') return new Host(null);
-    try {
-      const onTrouble = ({ message }: { message: string }) => warn(message);
-      return new Host(await Firewall.open({ table: `overlane-${tag}`, onTrouble }));
-    } catch (error) {
-      if (!(error instanceof OverlaneError) || error.code !== 'ERR_OVERLANE_MISSING') throw error;
-      warn(`${error.message}; until then published ports go through a proxy, and nothing is masqueraded or isolated`);
-      return new Host(null);
-    }
+  constructor(options: HostOptions) {
+    this.#opening = options.firewall === 'none' ? Promise.resolve(null) : openFirewall(options);
+    // Who asks for it is told.
+    this.#opening.catch(() => {});
   }
 
   /** Runs `work`; what the firewall is asked for meanwhile takes effect at its end, in one step, and in place of all that was before. */
@@ -64,7 +56,7 @@ export class Host {
     } finally {
       this.#restoring = false;
     }
-    const advice = await this.#firewall?.restore({
+    const advice = await (await this.#opening)?.restore({
       networks: Object.fromEntries(this.#networks),
       publications: Object.fromEntries(this.#publications),
       dropped: Object.fromEntries([...this.#hidden].map(([parent, owners]) => [parent, [...owners.values()].flat()])),
@@ -76,9 +68,9 @@ export class Host {
   /** Forwards between the network's interface and the outside. */
   async addNetwork(id: string, network: HostNetwork): Promise<void> {
     this.#networks.set(id, network);
-    if (this.#restoring || this.#firewall === null) return;
+    if (this.#restoring) return;
     try {
-      apply((await this.#firewall.setNetwork(id, network)).sysctls);
+      apply((await (await this.#opening)?.setNetwork(id, network))?.sysctls);
     } catch (error) {
       this.#networks.delete(id);
       throw error;
@@ -86,7 +78,24 @@ export class Host {
   }
 
   async removeNetwork(id: string): Promise<void> {
-    if (this.#networks.delete(id) && !this.#restoring) await this.#firewall?.removeNetwork(id);
+    if (this.#networks.delete(id) && !this.#restoring) await (await this.#opening)?.removeNetwork(id);
+  }
+
+  /** Finds a free port of the host for each that is 0. `ERR_OVERLANE_BUSY` when there is none. */
+  async choosePorts(ports: readonly PublishedPort[]): Promise<PublishedPort[]> {
+    const chosen: PublishedPort[] = [];
+    for (const port of ports) {
+      if (port.hostPort !== 0) chosen.push(port);
+      else chosen.push({ ...port, hostPort: await this.#freePort(port) });
+    }
+    return chosen;
+  }
+
+  async #freePort({ protocol, hostIp, containerPort }: PublishedPort): Promise<number> {
+    const ip = isUnspecified(hostIp) ? null : hostIp;
+    const allocation = await this.#ports.allocate({ protocol, hostIp: ip, hostPorts: null, containerPort });
+    await allocation.close();
+    return allocation.hostPort;
   }
 
   /**
@@ -101,9 +110,7 @@ export class Host {
     try {
       for (const one of publications) held.push(await this.#hold(one));
       this.#publications.set(endpoint.id, publications);
-      if (this.#firewall !== null && !this.#restoring) {
-        apply((await this.#firewall.publish(endpoint.id, publications)).sysctls);
-      }
+      if (!this.#restoring) apply((await (await this.#opening)?.publish(endpoint.id, publications))?.sysctls);
     } catch (error) {
       this.#publications.delete(endpoint.id);
       for (const one of held) await one.close();
@@ -116,7 +123,7 @@ export class Host {
     if (!this.#publications.delete(endpoint.id)) return;
     for (const one of this.#held.get(endpoint.id) ?? []) await one.close();
     this.#held.delete(endpoint.id);
-    if (!this.#restoring) await this.#firewall?.unpublish(endpoint.id);
+    if (!this.#restoring) await (await this.#opening)?.unpublish(endpoint.id);
   }
 
   /** Forwards for a network that is routed to through `link`; `untracked`: without remembering connections. */
@@ -125,11 +132,11 @@ export class Host {
     if (families.includes(6)) writeSysctl(null, 'net.ipv6.conf.all.forwarding', '1');
     if (!untracked) return;
     this.#untracked.add(link);
-    if (!this.#restoring) await this.#firewall?.setUntracked(link, true);
+    if (!this.#restoring) await (await this.#opening)?.setUntracked(link, true);
   }
 
   async unroute(link: string): Promise<void> {
-    if (this.#untracked.delete(link) && !this.#restoring) await this.#firewall?.setUntracked(link, false);
+    if (this.#untracked.delete(link) && !this.#restoring) await (await this.#opening)?.setUntracked(link, false);
   }
 
   /** Keeps packets for `ips`, which arrive on `parent`, from the host's own stack, in place of those that `owner` had hidden before. */
@@ -138,25 +145,36 @@ export class Host {
     this.#hidden.set(parent, owners);
     if (ips.length > 0) owners.set(owner, ips);
     else owners.delete(owner);
-    if (!this.#restoring) await this.#firewall?.setDropped(parent, [...owners.values()].flat());
+    if (!this.#restoring) await (await this.#opening)?.setDropped(parent, [...owners.values()].flat());
   }
 
   /** Lets go of the ports; the firewall's rules stay in force, as containers go on. */
   async close(): Promise<void> {
     for (const held of this.#held.values()) for (const one of held) await one.close();
-    await this.#firewall?.close({ remove: false });
+    await (await this.#opening)?.close({ remove: false });
   }
 
   /** Where nftables translates, the socket only keeps others away; at IPv6's loopback nothing can translate, so there is a proxy. */
-  #hold(publication: Publication): Promise<Held> {
+  async #hold(publication: Publication): Promise<Held> {
     const { protocol, hostIp, hostPort, containerIp, containerPort } = publication;
-    const translated = this.#firewall !== null && !hostIp.includes(':');
+    const translated = !hostIp.includes(':') && (await this.#opening) !== null;
     if (translated) return reserve({ protocol, hostIp, hostPort });
     return listen({ protocol, hostIp, hostPort, containerIp, containerPort });
   }
 }
 
-function apply(sysctls: readonly Sysctl[]): void {
+async function openFirewall({ tag, warn }: HostOptions): Promise<Firewall | null> {
+  try {
+    const onTrouble = ({ message }: { message: string }) => warn(message);
+    return await Firewall.open({ table: `overlane-${tag}`, onTrouble });
+  } catch (error) {
+    if (!(error instanceof OverlaneError) || error.code !== 'ERR_OVERLANE_MISSING') throw error;
+    warn(`${error.message}; until then published ports go through a proxy, and nothing is masqueraded or isolated`);
+    return null;
+  }
+}
+
+function apply(sysctls: readonly Sysctl[] = []): void {
   for (const { path, value } of sysctls) writeSysctl(null, path.slice('/proc/sys/'.length), value);
 }
 

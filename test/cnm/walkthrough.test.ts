@@ -103,11 +103,11 @@ live(title('bridge networks'), () => {
     const made: string[] = [];
     for (const name of ['a', 'b', 'c']) made.push(ipOf(await host.sandbox(name, { network: 'ranged' }), 'ranged'));
     expect(made.sort()).toEqual(['172.28.5.0', '172.28.5.2', '172.28.5.3']);
-    const full = await host.call('POST', '/overlane/sandboxes', { name: 'd', networks: [{ network: 'ranged' }] });
+    const full = await host.call('POST', '/overlane/sandboxes', { name: 'no-room', networks: [{ network: 'ranged' }] });
     expect(full.status).toBeGreaterThanOrEqual(400);
     expect((full.body as { message: string }).message).toMatch(/full/);
     // Nothing of it is left.
-    expect((await host.call('GET', '/overlane/sandboxes/d')).status).toBe(404);
+    expect((await host.call('GET', '/overlane/sandboxes/no-room')).status).toBe(404);
   });
 
   it("'none' has only loopback, 'host' the host's interfaces", async () => {

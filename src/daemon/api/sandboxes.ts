@@ -14,9 +14,9 @@ const words = expects('an object of text by text', Type.Record(Type.String(), Ty
 
 const publishedPort = Type.Object(
   {
-    protocol: oneOf('tcp', 'udp', 'sctp'),
+    protocol: oneOf('tcp', 'udp'),
     hostIp: text,
-    hostPort: whole(1, 65_535),
+    hostPort: whole(0, 65_535),
     containerPort: whole(1, 65_535),
   },
   { additionalProperties: false },
@@ -77,20 +77,13 @@ export function sandboxRoutes(controller: Controller): Route[] {
   ];
 }
 
-/** All or nothing: where a network cannot be joined, the sandbox goes again. */
 async function create(controller: Controller, body: unknown): Promise<Reply> {
-  const { networks = [], ...options } = checkBody<SandboxOptions & { networks?: Attachment[] }>(
+  const { networks = [], ...options } = checkBody<Omit<SandboxOptions, 'networks'> & { networks?: Attachment[] }>(
     sandboxBody,
     body ?? {},
   );
-  const wanted = networks.map(({ network, ...rest }) => ({ network: controller.network(network), rest }));
-  const sandbox = await controller.createSandbox(options);
-  try {
-    for (const { network, rest } of wanted) await network.connect(sandbox, rest);
-  } catch (error) {
-    await sandbox.delete();
-    throw error;
-  }
+  const wanted = networks.map(({ network, ...rest }) => ({ network: controller.network(network), ...rest }));
+  const sandbox = await controller.createSandbox({ ...options, networks: wanted });
   return { status: 201, json: sandboxJson(controller, sandbox) };
 }
 
@@ -104,9 +97,9 @@ async function connect(controller: Controller, { params, body }: ApiRequest): Pr
 }
 
 export function sandboxJson(controller: Controller, sandbox: Sandbox) {
-  const { id, name, created, kind, netns, hostname, labels } = sandbox.record;
+  const { id, name, created, kind, hostname, labels } = sandbox.record;
   const endpoints = sandbox.endpoints.map((endpoint) => endpointJson(controller, endpoint));
-  return { id, name, created, kind, netns, hostname, labels, files: sandbox.files, endpoints };
+  return { id, name, created, kind, netns: sandbox.netns, hostname, labels, files: sandbox.files, endpoints };
 }
 
 function endpointJson(controller: Controller, endpoint: Endpoint) {
