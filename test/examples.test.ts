@@ -32,7 +32,7 @@ describe.skipIf(!hasRoot)(`examples ${NEEDS_ROOT}`, () => {
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
       expect(stdout).toMatch(/^2 received$/m);
       expect(stdout).toMatch(/^network web: create$/m);
-      expect(stdout).toMatch(/^sandbox a: create$[^]*^sandbox b: destroy$/m);
+      expect(stdout).toMatch(/^sandbox a: create$[\s\S]*^sandbox b: destroy$/m);
       expect(readdirSync(join(folder, 'run', 'netns'))).toEqual([]);
       expect(host.links()).toEqual([]);
     } finally {

@@ -86,8 +86,8 @@ class Shell {
       'while read -r block <&3; do . "$block" </dev/null 3<&-; echo; echo "end of $block"; done',
     ].join('\n');
     const own = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
-    // TMPDIR: what 'mktemp' makes can be looked for, and removed. OVERLANE_SOCKET: not that of who runs the tests.
-    const { OVERLANE_SOCKET: _, ...env } = { ...process.env, TMPDIR: this.folder };
+    // What 'mktemp' makes can be looked for, and removed.
+    const env = { ...process.env, TMPDIR: this.folder };
     this.#child = spawn('unshare', [...own, 'bash', '-c', loop], {
       cwd: ROOT,
       env,
