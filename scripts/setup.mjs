@@ -143,7 +143,7 @@ async function compile() {
       .replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
     if (!fs.existsSync(at(source))) fs.rmSync(at(file));
   }
-  fs.chmodSync(at('dist/cli/main.js'), 0o755);
+  for (const program of ['dist/cli/main.js', 'dist/daemon/main.js']) fs.chmodSync(at(program), 0o755);
 }
 
 // ---- running, and telling about it ----

@@ -1,7 +1,9 @@
 /** The programs of docs/examples, run as they stand. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { hasRoot, NEEDS_ROOT, Netns, ping } from './live/netns.js';
@@ -14,12 +16,30 @@ afterAll(() => {
 });
 
 it('an example is short, and has a test here', () => {
-  expect(readdirSync(FOLDER)).toEqual(['two-containers.mjs']);
-  const lines = readFileSync(`${FOLDER}/two-containers.mjs`, 'utf8').split('\n');
-  expect(lines.length).toBeLessThan(40);
+  expect(readdirSync(FOLDER).sort()).toEqual(['container-network.mjs', 'two-containers.mjs']);
+  for (const file of readdirSync(FOLDER)) {
+    expect(readFileSync(`${FOLDER}/${file}`, 'utf8').split('\n').length, file).toBeLessThan(40);
+  }
 });
 
 describe.skipIf(!hasRoot)(`examples ${NEEDS_ROOT}`, () => {
+  it('container-network: two sandboxes reach each other, and nothing is left', async () => {
+    const host = new Netns('host');
+    const folder = mkdtempSync(join(tmpdir(), 'ovl-example-'));
+    try {
+      const words = [`--net=${host.path}`, process.execPath, `${FOLDER}/container-network.mjs`, folder];
+      const { stdout, stderr, status } = spawnSync('nsenter', words, { encoding: 'utf8', timeout: 20_000 });
+      expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+      expect(stdout).toMatch(/^2 received$/m);
+      expect(stdout).toMatch(/^network web: create$/m);
+      expect(stdout).toMatch(/^sandbox a: create$[\s\S]*^sandbox b: destroy$/m);
+      expect(readdirSync(join(folder, 'run', 'netns'))).toEqual([]);
+      expect(host.links()).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it('two-containers: they reach each other without privileges, until Ctrl-C', async () => {
     const [c1, c2] = [new Netns('c1'), new Netns('c2')];
     const child = spawn(process.execPath, [`${FOLDER}/two-containers.mjs`, c1.name, c2.name]);
