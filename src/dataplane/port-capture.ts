@@ -1,6 +1,7 @@
 /** Captures of a port while it works: copies of what it receives and transmits. */
-import Type from 'typebox';
+
 import { OverlaneError } from '../errors.js';
+import Type from '../schema.js';
 import type { CapturedBurst } from './capture.js';
 import { checkOptions, optionError, optionsOf, shown, whole } from './check.js';
 import type { Port } from './port.js';
