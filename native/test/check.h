@@ -19,6 +19,7 @@ std::vector<Case>& cases();
 struct Register {
   Register(const char* name, void (*run)()) { cases().push_back({name, run}); }
 };
+void fail(const char* file, int line, const char* what);
 void fail(const char* file, int line, const std::string& what);
 
 template <typename T>
@@ -32,6 +33,14 @@ std::string show(const T& value) {
     out << value;
   }
   return out.str();
+}
+
+// One function a pair of types: what it does written at every CHECK_EQ would be most of the compiler's work.
+template <typename Left, typename Right>
+[[gnu::noinline]] void check_equal(const char* file, int line, const char* text, const Left& left,
+                                   const Right& right) {
+  if (left == right) return;
+  fail(file, line, std::string(text) + " is " + show(left) + ", not " + show(right));
 }
 
 }  // namespace overlane::test
@@ -48,13 +57,4 @@ std::string show(const T& value) {
     if (!(condition)) overlane::test::fail(__FILE__, __LINE__, "not true: " #condition); \
   } while (0)
 
-#define CHECK_EQ(left, right)                                                                              \
-  do {                                                                                                     \
-    const auto& check_left = (left);                                                                       \
-    const auto& check_right = (right);                                                                     \
-    if (!(check_left == check_right)) {                                                                    \
-      overlane::test::fail(                                                                                \
-          __FILE__, __LINE__,                                                                              \
-          #left " is " + overlane::test::show(check_left) + ", not " + overlane::test::show(check_right)); \
-    }                                                                                                      \
-  } while (0)
+#define CHECK_EQ(left, right) overlane::test::check_equal(__FILE__, __LINE__, #left, (left), (right))

@@ -12,9 +12,13 @@ std::vector<Case>& cases() {
   return all;
 }
 
-void fail(const char* file, int line, const std::string& what) {
+void fail(const char* file, int line, const char* what) {
   ++failures_in_case;
   std::cerr << "  " << file << ':' << line << ": " << what << '\n';
+}
+
+void fail(const char* file, int line, const std::string& what) {
+  fail(file, line, what.c_str());
 }
 
 }  // namespace overlane::test

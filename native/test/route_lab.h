@@ -24,7 +24,7 @@ inline Bytes blue6(uint8_t host) {
 inline IpAddress address(const Bytes& ip) {
   return ip.size() == 4 ? IpAddress::v4(ip.data()) : IpAddress::v6(ip.data());
 }
-inline Bytes slice(const Bytes& bytes, size_t from, size_t to) {
+inline Bytes part(const Bytes& bytes, size_t from, size_t to) {
   return Bytes(bytes.begin() + static_cast<long>(from), bytes.begin() + static_cast<long>(to));
 }
 inline void put16(Bytes& bytes, size_t at, uint16_t value) {

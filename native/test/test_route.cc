@@ -7,7 +7,7 @@ using namespace overlane::test;
 namespace {
 
 uint16_t transport_sum(const Bytes& frame) {  // of TCP or UDP over IPv4 without options: 0 when it is right
-  Bytes all = join({slice(frame, 26, 34), {0, frame[23], 0, 0}, slice(frame, 34, frame.size())});
+  Bytes all = join({part(frame, 26, 34), {0, frame[23], 0, 0}, part(frame, 34, frame.size())});
   put16(all, 10, static_cast<uint16_t>(frame.size() - 34));
   return ones_complement(all, 0, all.size());
 }
@@ -180,8 +180,8 @@ TEST("route: into a tunnel, and what other nodes routed comes out of one; none o
   CHECK_EQ(out.size(), 1u);
   Ip ip{red4(2), blue4(12)};
   ip.ttl = 63;
-  CHECK(slice(out[0], 46, 49) == hex("0000c8"));  // VNI 200
-  CHECK(slice(out[0], 50, out[0].size()) == frame_of(mac(12), kGateway, ip));
+  CHECK(part(out[0], 46, 49) == hex("0000c8"));  // VNI 200
+  CHECK(part(out[0], 50, out[0].size()) == frame_of(mac(12), kGateway, ip));
 
   const auto from_wire = [&](const Bytes& inner) {
     Ip outer{vtep, {192, 168, 77, 1}, 17, join({hex("c000 12b5 0000 0000 08000000 0000c800"), inner})};

@@ -18,20 +18,20 @@ struct Wanted {
 void check_error(const Bytes& frame, const Wanted& wanted) {
   const bool v4 = wanted.ip.source.size() == 4;
   const size_t ip = 14, icmp = ip + (v4 ? 20 : 40), quote = icmp + 8;
-  CHECK(slice(frame, 0, 12) == join({mac(2), kGateway}));
+  CHECK(part(frame, 0, 12) == join({mac(2), kGateway}));
   CHECK(frame.size() >= quote);
   if (frame.size() < quote) return;
-  CHECK(slice(frame, ip + (v4 ? 12 : 8), ip + (v4 ? 16 : 24)) == wanted.from);
-  CHECK(slice(frame, ip + (v4 ? 16 : 24), icmp) == wanted.ip.source);
+  CHECK(part(frame, ip + (v4 ? 12 : 8), ip + (v4 ? 16 : 24)) == wanted.from);
+  CHECK(part(frame, ip + (v4 ? 16 : 24), icmp) == wanted.ip.source);
   CHECK_EQ(frame[icmp], wanted.type);
   CHECK_EQ(frame[icmp + 1], wanted.code);
   CHECK_EQ(load_be32(&frame[icmp + 4]), wanted.value);
-  CHECK_EQ(icmp_sum(wanted.from, wanted.ip.source, slice(frame, icmp, frame.size())), 0);
+  CHECK_EQ(icmp_sum(wanted.from, wanted.ip.source, part(frame, icmp, frame.size())), 0);
   if (v4) CHECK_EQ(ones_complement(frame, 14, 34), 0);
   CHECK_EQ(load_be16(&frame[v4 ? 16u : 18u]), frame.size() - (v4 ? 14 : 54));
   const Bytes sent = ip_packet(wanted.ip);
-  CHECK(slice(frame, quote, frame.size()) ==
-        slice(sent, 0, std::min(sent.size(), size_t{v4 ? 576u : 1280u} + 14 - quote)));
+  CHECK(part(frame, quote, frame.size()) ==
+        part(sent, 0, std::min(sent.size(), size_t{v4 ? 576u : 1280u} + 14 - quote)));
 }
 
 Ip sized(const Bytes& source, const Bytes& destination, size_t size, uint16_t fragment = 0) {
@@ -101,7 +101,7 @@ TEST("route: an error in a VLAN has the tag that the packet had") {
   lab.pass(port, with_tag(frame_of(kGateway, mac(2), {red4(2), blue4(12)}), 100));
   const std::vector<Bytes> out = lab.drain(port);
   CHECK_EQ(out.size(), 1u);
-  CHECK(slice(out[0], 0, 18) == join({mac(2), kGateway, hex("8100 0064 0800")}));
+  CHECK(part(out[0], 0, 18) == join({mac(2), kGateway, hex("8100 0064 0800")}));
   CHECK_EQ(ones_complement(out[0], 18, 38), 0);
 }
 
@@ -211,10 +211,10 @@ Bytes neighbor(uint8_t type, const Bytes& source, const Bytes& target, const Byt
   Bytes message = join({{type, 0, 0, 0, 0, 0, 0, 0}, target});
   put16(message, 2, icmp_sum(source, to, message));
   Ip ip{source, to, 58, message, 255};
-  return frame_of(join({hex("3333ff"), slice(target, 13, 16)}), mac(2), ip);
+  return frame_of(join({hex("3333ff"), part(target, 13, 16)}), mac(2), ip);
 }
 Bytes group_of(const Bytes& target) {
-  return join({hex("ff02000000000000 00000001ff"), slice(target, 13, 16)});
+  return join({hex("ff02000000000000 00000001ff"), part(target, 13, 16)});
 }
 
 }  // namespace
@@ -267,12 +267,12 @@ TEST("route: neighbor solicitations for the gateway, its link-local address too,
       CHECK_EQ(out.size(), 1u);
       const Bytes& f = out[0];
       const Bytes to = probe ? hex("ff02000000000000 0000000000000001") : red6(2);
-      CHECK(slice(f, 0, 12) == join({probe ? hex("333300000001") : mac(2), kGateway}));
-      CHECK(slice(f, 22, 54) == join({target, to}));
+      CHECK(part(f, 0, 12) == join({probe ? hex("333300000001") : mac(2), kGateway}));
+      CHECK(part(f, 22, 54) == join({target, to}));
       CHECK_EQ(f[54], 136);
       CHECK_EQ(f[58], probe ? 0xa0 : 0xe0);
-      CHECK(slice(f, 62, 86) == join({target, {2, 1}, kGateway}));
-      CHECK_EQ(icmp_sum(target, to, slice(f, 54, 86)), 0);
+      CHECK(part(f, 62, 86) == join({target, {2, 1}, kGateway}));
+      CHECK_EQ(icmp_sum(target, to, part(f, 54, 86)), 0);
       CHECK_EQ(r.came_out(), 0u);
     }
   }

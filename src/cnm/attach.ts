@@ -205,6 +205,12 @@ function refuseJoin(core: Core, endpoint: EndpointRecord, network: NetworkRecord
       );
     }
   }
+  if (endpoint.ports.length > 0 && driverOf(core, network.driver).publishes?.(network) !== true) {
+    throw new OverlaneError(
+      'ERR_OVERLANE_OPTION',
+      `ports cannot be published on network ${network.name}, which is ${network.internal ? 'internal' : `of driver ${network.driver}`}; publish them on a network of driver bridge`,
+    );
+  }
   if ((sandbox.kind === 'host') !== (network.driver === 'host')) {
     refuse(
       sandbox.kind === 'host'

@@ -42,6 +42,7 @@ export function bridgeDriver(context: DriverContext): Driver {
     name: 'bridge',
     scope: 'local',
     addressed: true,
+    publishes: ({ internal }) => !internal,
     settle: (network) => ({ ...settle(network, context) }),
 
     async open(network) {

@@ -49,6 +49,8 @@ export interface Driver {
   close(network: NetworkRecord): Promise<void>;
   /** Name of the dataplane's port that is the host's end of a network, where there is such; `open` makes it anew when it was deleted. */
   gateway?(network: NetworkRecord): string;
+  /** Whether ports of its endpoints can be published on the host. Default: they cannot. */
+  publishes?(network: NetworkRecord): boolean;
   /** The one MAC of all its endpoints, where there is such. */
   sharedMac?(network: NetworkRecord): string;
   /** What is to be looked into before an endpoint joins for the first time, such as whether somebody else has its address. */

@@ -37,6 +37,8 @@ export function ipvlanDriver(context: DriverContext): Driver {
   async function openRouted(network: NetworkRecord): Promise<void> {
     const { mac, mode } = settledOf(network);
     const bridge = dataplane.addBridge({ name: nameOf(network), forwarding: 'ipvlan-l3', mac });
+    // Without an interface of the host there is no way out, whatever route a container makes itself.
+    if (network.internal) return;
     removeMarked(context, null, network.id, routerLink(network));
     const port = dataplane.addPort({
       type: 'tap',

@@ -56,6 +56,8 @@ export function overlayDriver(context: DriverContext, settings: OverlaySettings 
     name: 'overlay',
     scope: 'global',
     addressed: true,
+    // Through the gateway network.
+    publishes: ({ internal }) => !internal,
     settle: (network) => ({ ...settle(network, context, settings) }),
     open: async () => {},
     async close(network) {
