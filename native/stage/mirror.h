@@ -16,34 +16,30 @@ struct Context;
 class Mirrors {
  public:
   // The one question of a burst of any port.
-  bool any() const { return count_ != 0; }
+  bool any() const { return !all_.empty(); }
   std::span<CaptureRing* const> of(uint16_t port) const {
     return port < rings_.size() ? std::span(rings_[port]) : std::span<CaptureRing* const>();
   }
   // Whether some copy has not been read.
   bool waiting() const {
-    return any() && std::any_of(rings_.begin(), rings_.end(), [](const auto& rings) {
-             return std::any_of(rings.begin(), rings.end(), [](const CaptureRing* ring) { return !ring->empty(); });
-           });
+    return std::any_of(all_.begin(), all_.end(), [](const CaptureRing* ring) { return !ring->empty(); });
   }
 
   // Configuration, between bursts. The ring stays its owner's.
   void add(uint16_t port, CaptureRing* ring) {
     if (rings_.size() <= port) rings_.resize(port + 1u);
     rings_[port].push_back(ring);
-    ++count_;
+    all_.push_back(ring);
   }
   void remove(uint16_t port, const CaptureRing* ring) {
-    if (port < rings_.size()) count_ -= std::erase(rings_[port], ring);
+    if (port < rings_.size() && std::erase(rings_[port], ring) > 0) std::erase(all_, ring);
   }
   void remove(uint16_t port) {
-    if (port >= rings_.size()) return;
-    count_ -= rings_[port].size();
-    rings_[port].clear();
+    while (!of(port).empty()) remove(port, of(port).front());
   }
 
  private:
-  size_t count_ = 0;
+  std::vector<CaptureRing*> all_;
   std::vector<std::vector<CaptureRing*>> rings_;  // by port
 };
 
