@@ -33,7 +33,11 @@ bool AfPacketPort::take(const tpacket2_hdr* slot, uint32_t tag, uint8_t* to) {
     return true;
   }
   VirtioHeader same_as_in_slot;
-  iovec parts[] = {{&same_as_in_slot, sizeof same_as_in_slot}, {to, kMacs}, {to + kMacs + tag, length - kMacs}};
+  iovec parts[3] = {{&same_as_in_slot, sizeof same_as_in_slot}};
+  if (to != nullptr) {
+    parts[1] = {to, kMacs};
+    parts[2] = {to + kMacs + tag, length - kMacs};
+  }
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = to == nullptr ? 1 : 3;
