@@ -6,7 +6,7 @@ import type { DriverContext } from './driver.js';
 
 /** Removes the interfaces of `id` in a namespace, but for the one called `except`; none of them may be open. */
 export function removeMarked(context: DriverContext, netns: NetnsPath, id: string, except?: string): void {
-  const marked = orGone(() => listLinks(netns)) ?? [];
+  const marked = (netns === null ? context.host.links() : orGone(() => listLinks(netns))) ?? [];
   for (const { name, alias } of marked) {
     if (alias === context.mark(id) && name !== except) orGone(() => deleteLink(netns, name));
   }
@@ -24,7 +24,7 @@ function orGone<T>(call: () => T): T | undefined {
 
 /** A TAP of somebody else's that nobody has open at the moment would be taken over. `advice`: how to get another name. */
 export function refuseForeign(context: DriverContext, name: string, advice: string): void {
-  const link = listLinks(null).find((one) => one.name === name);
+  const link = context.host.links().find((one) => one.name === name);
   if (link === undefined || link.alias.startsWith(context.mark(''))) return;
   throw new OverlaneError(
     'ERR_OVERLANE_BUSY',

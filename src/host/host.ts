@@ -1,6 +1,7 @@
 /** The host of the networks: its forwarding and firewall, its ports that lead to endpoints, its sysctls. */
 import type { EndpointRecord, PublishedPort } from '../cnm/records.js';
 import { OverlaneError } from '../errors.js';
+import { type Link, listLinks } from '../netns/links.js';
 import { writeSysctl } from '../netns/sysctl.js';
 import { type HostNetwork, isUnspecified, type Publication } from './element.js';
 import { Firewall } from './firewall.js';
@@ -44,6 +45,8 @@ export class Host {
   readonly #warn: (message: string) => void;
   /** What is asked for meanwhile goes to the kernel at the end, at once. */
   #restoring = false;
+  /** Of the host, as they were when `restoring()` began. */
+  #links: Link[] | null = null;
   /** Whether endpoints come that had joined before: with the ports that they can have. */
   #lenient = false;
 
@@ -57,10 +60,12 @@ export class Host {
   /** Runs `work`; what the firewall is asked for meanwhile takes effect at its end, in one step, and in place of all that was before. */
   async restoring(work: () => Promise<void>): Promise<void> {
     this.#restoring = true;
+    this.#links = listLinks(null);
     try {
       await this.mending(work);
     } finally {
       this.#restoring = false;
+      this.#links = null;
     }
     const advice = await (await this.#opening)?.restore({
       networks: Object.fromEntries(this.#networks),
@@ -79,6 +84,11 @@ export class Host {
     } finally {
       this.#lenient = false;
     }
+  }
+
+  /** The host's interfaces; while it is restored, those at the beginning, as to ask for each of hundreds of networks takes long. */
+  links(): Link[] {
+    return this.#links ?? listLinks(null);
   }
 
   /** Forwards between the network's interface and the outside. */
