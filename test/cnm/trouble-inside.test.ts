@@ -55,6 +55,7 @@ class World {
       name,
       scope: 'local',
       addressed: true,
+      publishes: () => true,
       settle: () => ({}),
       open: (network) => act('open', `network ${network.name}`),
       close: (network) => act('close', `network ${network.name}`),
