@@ -37,8 +37,7 @@ std::string show(const T& value) {
 
 // One function a pair of types: what it does written at every CHECK_EQ would be most of the compiler's work.
 template <typename Left, typename Right>
-[[gnu::noinline]] void check_equal(const char* file, int line, const char* text, const Left& left,
-                                   const Right& right) {
+[[gnu::noinline]] void check_equal(const char* file, int line, const char* text, const Left& left, const Right& right) {
   if (left == right) return;
   fail(file, line, std::string(text) + " is " + show(left) + ", not " + show(right));
 }
