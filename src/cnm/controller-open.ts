@@ -81,7 +81,7 @@ export async function openCore(
       folders: { namespaces: path.join(runFolder, 'netns'), sandboxes: path.join(folder, 'sandboxes') },
       changes: new Mutex(),
       joined: new Map(),
-      lost: { networks: new Set(), endpoints: new Set() },
+      lost: { networks: new Map(), endpoints: new Map() },
       defaults: new Map(),
       open: true,
       emit: tell.event,

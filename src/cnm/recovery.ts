@@ -8,10 +8,10 @@ import type { EndpointRecord, NetworkRecord, SandboxRecord } from './records.js'
 /** Milliseconds between two tries. */
 const PERIOD = 1000;
 
-/** By id. */
+/** By id, with what was said of it last. */
 export interface Lost {
-  networks: Set<string>;
-  endpoints: Set<string>;
+  networks: Map<string, string>;
+  endpoints: Map<string, string>;
 }
 
 /** Opens a network; when that fails it is for the next round, as what is missing (a parent, an address) may come. */
@@ -20,8 +20,7 @@ export async function bringNetwork(core: Core, network: NetworkRecord): Promise<
   try {
     await driverOf(core, network.driver).open(network);
   } catch (error) {
-    core.lost.networks.add(network.id);
-    if (!known) core.context.warn(failed(`network ${network.name}`, error));
+    failed(core, core.lost.networks, network.id, `network ${network.name}`, error);
     return;
   }
   core.lost.networks.delete(network.id);
@@ -35,8 +34,7 @@ export async function bringEndpoint(core: Core, endpoint: EndpointRecord, sandbo
   try {
     await enter(core, networkOf(core, endpoint.network), withPresentInterface(core, endpoint, sandbox), sandbox);
   } catch (error) {
-    core.lost.endpoints.add(endpoint.id);
-    if (!known) core.context.warn(failed(what, error));
+    failed(core, core.lost.endpoints, endpoint.id, what, error);
     return false;
   }
   core.lost.endpoints.delete(endpoint.id);
@@ -44,8 +42,11 @@ export async function bringEndpoint(core: Core, endpoint: EndpointRecord, sandbo
   return true;
 }
 
-function failed(what: string, error: unknown): string {
-  return `${what} could not be brought back: ${(error as Error).message}; it is tried again every second`;
+/** The same is not said every second. */
+function failed(core: Core, lost: Map<string, string>, id: string, what: string, error: unknown): void {
+  const message = `${what} could not be brought back: ${(error as Error).message}; it is tried again every second`;
+  if (lost.get(id) !== message) core.context.warn(message);
+  lost.set(id, message);
 }
 
 function withPresentInterface(core: Core, endpoint: EndpointRecord, sandbox: SandboxRecord): EndpointRecord {
@@ -92,7 +93,7 @@ function noteFailure(core: Core, dataplane: Dataplane, port: string): void {
     core.context.warn(
       `interface ${dataplane.ports.get(port)?.interface} of network ${network.name} was deleted; it is made again`,
     );
-    core.lost.networks.add(network.id);
+    core.lost.networks.set(network.id, '');
     return;
   }
   for (const endpoint of core.registry.endpoint.values()) {
@@ -107,13 +108,13 @@ function noteFailure(core: Core, dataplane: Dataplane, port: string): void {
 async function recover(core: Core): Promise<void> {
   const { registry, lost, context } = core;
   await context.host.mending(async () => {
-    for (const id of [...lost.networks]) {
+    for (const id of [...lost.networks.keys()]) {
       const network = registry.network.get(id);
       if (network === undefined) lost.networks.delete(id);
       else await bringNetwork(core, network);
     }
     const changed = new Set<SandboxRecord>();
-    for (const id of [...lost.endpoints]) {
+    for (const id of [...lost.endpoints.keys()]) {
       const endpoint = registry.endpoint.get(id);
       const sandbox = registry.sandbox.get(endpoint?.sandbox ?? '');
       if (endpoint === undefined || sandbox === undefined) lost.endpoints.delete(id);
