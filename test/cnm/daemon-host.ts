@@ -75,6 +75,11 @@ export class DaemonHost {
     return this.#program?.output ?? '';
   }
 
+  /** Waits until it has logged this since it was started. */
+  async says(words: RegExp): Promise<void> {
+    await this.#program!.until(words);
+  }
+
   /** Starts it, and waits until it answers. */
   async start(): Promise<void> {
     const folders = [

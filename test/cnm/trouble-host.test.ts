@@ -92,7 +92,7 @@ live(title('a host that changes'), () => {
     await host.kill();
     const thief = await listener(host.netns.path, 8090, 'thief');
     await host.start();
-    expect(host.log).toMatch(/is back without one of its ports, until it is free: tcp port 8090/);
+    await host.says(/is back without one of its ports, until it is free: tcp port 8090/);
     expect(host.ping(a, gatewayOf(ipOf(a)))).toBe(2);
     expect([await hear(8080), await hear(8090)]).toEqual(['container', 'thief']);
     await thief.stop();
@@ -100,7 +100,7 @@ live(title('a host that changes'), () => {
       async () => (await hear(8090)) === 'container',
       () => host.log,
     );
-    expect(host.log).toMatch(/tcp port 8090 of 0\.0\.0\.0 is published again/);
+    await host.says(/tcp port 8090 of 0\.0\.0\.0 is published again/);
     await host.ask('DELETE', '/overlane/sandboxes/a');
     expect(await hear(8090)).toBe('');
   });
@@ -203,8 +203,8 @@ live(title('a host that changes'), () => {
     host.netns.ip('tuntap', 'add', 'mode', 'tap', 'overlane0');
     options.push('--firewall', 'none');
     await host.start();
-    expect(host.log).toMatch(/network bridge could not be brought back: .*overlane0 is taken on this host/);
-    expect(host.log).toMatch(/endpoint \S+ of sandbox far could not be brought back: .*--vtep/);
+    await host.says(/network bridge could not be brought back: .*overlane0 is taken on this host/);
+    await host.says(/endpoint \S+ of sandbox far could not be brought back: .*--vtep/);
     expect(host.ping(a, gatewayOf(ipOf(a)))).toBe(2);
     expect(await hear(8080)).toBe('container');
     host.netns.ip('link', 'del', 'overlane0');

@@ -97,7 +97,7 @@ live(title('the way out of overlays'), () => {
     renameSync(keys, `${keys}.away`);
     await host.start();
     expect(host.ping(b, '192.0.2.2')).toBe(2);
-    expect(host.log).toMatch(/endpoint \S+ of sandbox a could not be brought back: .*keys/);
+    await host.says(/endpoint \S+ of sandbox a could not be brought back: .*keys/);
     const refused = await host.call('POST', '/overlane/sandboxes', { name: 'c', networks: [{ network: 'secret' }] });
     expect(refused.status).toBe(404);
     renameSync(`${keys}.away`, keys);
@@ -105,7 +105,7 @@ live(title('the way out of overlays'), () => {
     while (!/endpoint \S+ of sandbox a is back/.test(host.log) && Date.now() < late) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    expect(host.log).toMatch(/endpoint \S+ of sandbox a is back/);
+    await host.says(/endpoint \S+ of sandbox a is back/);
     expect(host.ping(await look('a'), '192.0.2.2')).toBe(2);
     await host.clear();
     expect(host.netns.links()).toEqual(['wire']);

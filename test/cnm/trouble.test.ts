@@ -89,7 +89,7 @@ live(title('trouble'), () => {
     const [another] = await givenSandbox('h', 'one', 'two');
     another.remove();
     await restart();
-    expect(host.log).toMatch(/namespace .* of sandbox h is gone; the sandbox and its 2 endpoints were removed/);
+    await host.says(/namespace .* of sandbox h is gone; the sandbox and its 2 endpoints were removed/);
     expect((await host.call('GET', '/overlane/sandboxes/h')).status).toBe(404);
     await host.ask('DELETE', '/networks/one');
     await host.ask('DELETE', '/networks/two');
@@ -121,7 +121,7 @@ live(title('trouble'), () => {
     host.netns.ip('link', 'del', link);
     await settled(() => host.netns.links().includes(link));
     await settled(() => host.ping(a, gatewayOf(ipOf(a)), 1) === 1);
-    expect(host.log).toMatch(/interface br-\w+ of network one was deleted; it is made again/);
+    await host.says(/interface br-\w+ of network one was deleted; it is made again/);
     const b = await host.sandbox('b', { network: 'one' });
     expect(host.ping(a, ipOf(b))).toBe(2);
     // And when the network is removed instead.
@@ -194,12 +194,12 @@ live(title('trouble'), () => {
       await host.kill();
       host.netns.ip('link', 'del', 'plug');
       await host.start();
-      expect(host.log).toMatch(/network lan could not be brought back: .*plug/);
+      await host.says(/network lan could not be brought back: .*plug/);
       const busy = await host.call('POST', '/overlane/networks/lan/connect', { sandbox: 'b' });
       expect(busy.status).toBeGreaterThanOrEqual(400);
       plug();
       await back();
-      expect(host.log).toMatch(/network lan is back/);
+      await host.says(/network lan is back/);
       await host.ask('POST', '/overlane/networks/lan/connect', { sandbox: 'b' });
 
       // Without it, containers leave and the network goes, leaving nothing.
