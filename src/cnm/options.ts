@@ -174,7 +174,7 @@ export function checkSandbox(options: SandboxOptions): void {
     );
   }
   for (const { network, ...rest } of options.networks ?? []) {
-    if (typeof network !== 'object') throw optionError("option 'networks' of createSandbox needs a 'network' each");
+    if (!(network instanceof Object)) throw optionError("option 'networks' of createSandbox needs a 'network' each");
     checkEndpoint(rest);
   }
   for (const server of options.dns?.servers ?? []) checkIp(server, 'DNS server');
