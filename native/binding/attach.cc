@@ -15,7 +15,7 @@ void DataplaneObject::attach(Info info) {
   if (!o.Get("uplinkMac").IsNull()) options.uplink_mac = to_mac(o.Get("uplinkMac"));
   if (options.vlan != kNoVlan && !plan(info).may_add_lane()) {
     throw_error(info.Env(), "ERR_OVERLANE_LIMIT",
-                "a dataplane has at most 65534 ports and VLANs of trunks in its life");
+                "a dataplane has at most 65534 ports and VLANs of trunks: remove some first");
   }
   change(info, [&](Dataplane& to) { to.attach(bridge, index, options); });
   memory_ports_.resize(plan(info).port_count());

@@ -24,9 +24,6 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
   using Info = const Napi::CallbackInfo&;
 
   // binding/dataplane.cc: configuration
-  Napi::Value add_memory_port(Info info);
-  Napi::Value add_pcap_port(Info info);
-  void remove_port(Info info);
   Napi::Value add_frame_underlay(Info info);
   void add_underlay_neighbor(Info info);
   void remove_underlay(Info info);
@@ -40,6 +37,11 @@ class DataplaneObject final : public Napi::ObjectWrap<DataplaneObject> {
   Napi::Value remove_neighbor(Info info);
   void start(Info info);
   void close(Info info);
+
+  // binding/ports.cc
+  Napi::Value add_memory_port(Info info);
+  Napi::Value add_pcap_port(Info info);
+  void remove_port(Info info);
 
   // binding/router.cc
   Napi::Value add_router(Info info);

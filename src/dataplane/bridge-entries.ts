@@ -4,8 +4,8 @@ import { formatIp, formatMac } from '../address.js';
 import type { NativeFdbRow, NativeNeighborRow } from '../native.js';
 import Type from '../schema.js';
 import { family, hostIp, type IpAddress, type MacAddress } from './addresses.js';
-import { UNTAGGED, vlan } from './bridge-options.js';
-import { address, expects, flag, handle, optionError, optionsOf, whole } from './check.js';
+import { type BridgeConfig, domainVlan, UNTAGGED, vlan } from './bridge-options.js';
+import { address, checkOptions, expects, flag, handle, optionError, optionsOf, whole } from './check.js';
 import type { Port } from './port.js';
 import type { State } from './state.js';
 import type { Underlay } from './underlay.js';
@@ -165,4 +165,16 @@ export function vtepAddress(value: IpAddress, what: string, bridge: string, unde
     );
   }
   return ip;
+}
+
+/** The native VLANs of a flood-and-learn bridge: one of its map, or all. */
+export function floodVlans(bridge: string, config: BridgeConfig, options: VlanOptions, where: string): number[] {
+  checkOptions(vlanOptions, options, where);
+  if (config.vteps === null) {
+    throw optionError(
+      `bridge '${bridge}' is told its peers, so ${where} does not apply; use addPeer, or give addBridge 'vteps' (it may be empty)`,
+    );
+  }
+  if (options.vlan !== undefined) return [domainVlan(bridge, config, options.vlan, where)];
+  return config.options.domains.filter(({ vni }) => vni !== -1).map(({ vlan }) => vlan);
 }

@@ -69,3 +69,10 @@ export function refuseOtherMac(port: { name: string; type: string; mac: string |
     `port '${port.name}' has the MAC ${port.mac}, but the containers of this ipvlan network share ${formatMac(mac)}; give addPort that 'mac'`,
   );
 }
+
+/** Throws for what is about tables that are looked at only where the bridge learns. */
+export function onlyLearning({ name, forwarding }: { name: string; forwarding: Forwarding }, verb: string): void {
+  if (forwarding === 'learning') return;
+  const how = isIpvlan(forwarding) ? 'goes by attach with addresses, and addAddress' : 'goes by attach with a MAC';
+  throw optionError(`${verb} is for bridges that learn; the forwarding of '${name}' is '${forwarding}', which ${how}`);
+}

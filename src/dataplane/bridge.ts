@@ -9,6 +9,7 @@ import {
   type FdbOptions,
   fdbEntries,
   fdbOptions,
+  floodVlans,
   type MacOptions,
   macOptions,
   type NeighborEntry,
@@ -22,10 +23,10 @@ import {
   vlanOptions,
   vtepAddress,
 } from './bridge-entries.js';
-import { type Forwarding, isIpvlan } from './bridge-forwarding.js';
+import { type Forwarding, onlyLearning } from './bridge-forwarding.js';
 import { Members } from './bridge-members.js';
 import { type BridgeConfig, domainVlan } from './bridge-options.js';
-import { checkOptions, optionError } from './check.js';
+import { checkOptions } from './check.js';
 import { type BridgeEncryption, describeEncryption } from './encryption-options.js';
 import { MAX_MTU, vxlanMtu } from './mtu.js';
 import type { Port } from './port.js';
@@ -154,7 +155,7 @@ export class Bridge {
     const { port } = entry;
     this.#attached(port, "option 'port' of addFdb");
     if (this.#members.needsStations) this.#members.refuseUplink(port, 'addFdb');
-    else this.#onlyLearning('addFdb');
+    else onlyLearning(this, 'addFdb');
     const vlan = this.nativeVlan(entry.vlan, 'addFdb');
     const mac = stationMac(entry.mac, "option 'mac' of addFdb");
     this.#remotes.refusePeer(vlan, mac);
@@ -178,7 +179,7 @@ export class Bridge {
   addNeighbor(neighbor: NeighborOptions): this {
     this.#open();
     checkOptions(neighborOptions, neighbor, 'addNeighbor');
-    this.#onlyLearning('addNeighbor');
+    onlyLearning(this, 'addNeighbor');
     const vlan = this.nativeVlan(neighbor.vlan, 'addNeighbor');
     const ip = hostIp(neighbor.ip, "option 'ip' of addNeighbor");
     this.#remotes.addNeighbor(vlan, ip, stationMac(neighbor.mac, "option 'mac' of addNeighbor"));
@@ -200,14 +201,17 @@ export class Bridge {
    */
   addVtep(vtep: IpAddress, options: VlanOptions = {}): this {
     this.#open();
-    this.#remotes.addFlood(this.#floodVlans(options, 'addVtep'), this.#vtep(vtep, 'addVtep'));
+    this.#remotes.addFlood(floodVlans(this.name, this.#config, options, 'addVtep'), this.#vtep(vtep, 'addVtep'));
     return this;
   }
 
   /** Flood-and-learn bridges: stops that, and forgets the MACs learned from it. Returns whether it was there. */
   removeVtep(vtep: IpAddress, options: VlanOptions = {}): boolean {
     this.#open();
-    return this.#remotes.removeFlood(this.#floodVlans(options, 'removeVtep'), this.#vtep(vtep, 'removeVtep'));
+    return this.#remotes.removeFlood(
+      floodVlans(this.name, this.#config, options, 'removeVtep'),
+      this.#vtep(vtep, 'removeVtep'),
+    );
   }
 
   /**
@@ -223,17 +227,6 @@ export class Bridge {
   refuseVtep(vtep: IpAddress): boolean {
     this.#open();
     return this.#remotes.refuse(this.nativeVlan(undefined, 'refuseVtep'), this.#vtep(vtep, 'refuseVtep'));
-  }
-
-  #floodVlans(options: VlanOptions, where: string): number[] {
-    checkOptions(vlanOptions, options, where);
-    if (this.#config.vteps === null) {
-      throw optionError(
-        `bridge '${this.name}' is told its peers, so ${where} does not apply; use addPeer, or give addBridge 'vteps' (it may be empty)`,
-      );
-    }
-    if (options.vlan !== undefined) return [this.nativeVlan(options.vlan, where)];
-    return this.#config.options.domains.filter(({ vni }) => vni !== -1).map(({ vlan }) => vlan);
   }
 
   /** Its part of the FDB: static and learned entries, by VLAN and MAC. */
@@ -295,14 +288,6 @@ export class Bridge {
 
   #vtep(value: IpAddress, what: string): Uint8Array {
     return vtepAddress(value, what, this.name, this.underlay);
-  }
-
-  /** Tables that are looked at only where the bridge learns. */
-  #onlyLearning(verb: string): void {
-    if (this.forwarding === 'learning') return;
-    throw optionError(
-      `${verb} is for bridges that learn; the forwarding of '${this.name}' is '${this.forwarding}', which ${isIpvlan(this.forwarding) ? 'goes by attach with addresses, and addAddress' : 'goes by attach with a MAC'}`,
-    );
   }
 
   /** @internal The VTEPs that the options named. */
