@@ -63,8 +63,8 @@ fs.writeFileSync(path.join(folder, 'build/Release/x.node'), '');`;
 const TSC = `const NAME = 'tsc'; ${LOG}
 const fs = require('fs');
 if (fs.readFileSync('src/index.ts', 'utf8').includes('wrong')) { console.log('index.ts(1,1): error'); process.exit(2); }
-fs.mkdirSync('dist/cli', { recursive: true });
-for (const name of ['cli/main', 'index']) fs.writeFileSync('dist/' + name + '.js', '');`;
+for (const folder of ['cli', 'daemon']) fs.mkdirSync('dist/' + folder, { recursive: true });
+for (const name of ['cli/main', 'daemon/main', 'index']) fs.writeFileSync('dist/' + name + '.js', '');`;
 
 beforeEach(() => {
   root = join(base, String(count++));
@@ -80,6 +80,7 @@ beforeEach(() => {
   write('tsconfig.json', '{}');
   write('src/index.ts', '');
   write('src/cli/main.ts', '');
+  write('src/daemon/main.ts', '');
   write('bench/tsconfig.json', '{}');
 });
 
@@ -198,7 +199,9 @@ describe('what it leaves', () => {
     await setup();
     expect(existsSync(join(root, 'dist/old.js'))).toBe(false);
     expect(existsSync(join(root, 'dist/index.js'))).toBe(true);
-    expect(() => accessSync(join(root, 'dist/cli/main.js'), constants.X_OK)).not.toThrow();
+    for (const program of ['cli', 'daemon']) {
+      expect(() => accessSync(join(root, `dist/${program}/main.js`), constants.X_OK)).not.toThrow();
+    }
   });
 });
 
