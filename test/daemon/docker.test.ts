@@ -183,7 +183,7 @@ describe.skipIf(!can)(`docker network ${NEEDS_DOCKER} ${NEEDS_ROOT}`, () => {
     const { Id } = await inspect('alpha');
     expect(await names(`id=${Id.slice(0, 10)}`)).toEqual(['alpha']);
     expect(await fine('network', 'ls', '-q', '--no-trunc', '--filter', 'name=^alpha$')).toBe(Id);
-    const line = await fine('network', 'ls', '--filter', 'name=alphabet', '--format', 'json');
+    const line = await fine('network', 'ls', '--filter', 'name=alphabet', '--format', '{{json .}}');
     expect(JSON.parse(line)).toMatchObject({ Name: 'alphabet', Driver: 'bridge', Scope: 'local', IPv6: 'false' });
     expect((await docker('network', 'ls', '--filter', 'nme=x')).error).toContain("invalid filter 'nme'");
     expect((await docker('network', 'ls', '--filter', 'type=big')).status).toBe(1);
@@ -242,13 +242,15 @@ describe.skipIf(!can)(`docker network ${NEEDS_DOCKER} ${NEEDS_ROOT}`, () => {
     [['connect', 'host', 'box'], "cannot be on network 'host'"],
     [['disconnect', 'dual', 'nobody'], 'No such container: nobody'],
     [['disconnect', '-f', 'dual', 'nobody'], 'No such container: nobody'],
-    [['inspect', 'nowhere'], 'network nowhere not found'],
-    [['rm', 'nowhere'], 'network nowhere not found'],
+    // Older clients have words of their own for these.
+    [['inspect', 'nowhere'], /network nowhere not found|No such network: nowhere/],
+    [['rm', 'nowhere'], /network nowhere not found|No such network: nowhere/],
     [['rm', 'host'], 'host is a pre-defined network and cannot be removed'],
   ])('%j: an error that says what is wrong', async (args, message) => {
     const { status, error } = await docker('network', ...args);
     expect(status).toBe(1);
-    expect(error).toContain(message);
+    if (typeof message === 'string') expect(error).toContain(message);
+    else expect(error).toMatch(message);
   });
 
   it('rm removes several, also when one of them fails', async () => {
@@ -256,7 +258,7 @@ describe.skipIf(!can)(`docker network ${NEEDS_DOCKER} ${NEEDS_ROOT}`, () => {
     await fine('network', 'create', 'two');
     const { status, out, error } = await docker('network', 'rm', 'one', 'nowhere', 'two');
     expect({ status, out }).toEqual({ status: 1, out: 'one\ntwo' });
-    expect(error).toContain('network nowhere not found');
+    expect(error).toMatch(/network nowhere not found|No such network: nowhere/);
   });
 
   it('prune goes by its filters, and leaves what is in use', async () => {
