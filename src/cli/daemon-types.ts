@@ -53,7 +53,8 @@ export interface BridgeView {
   name: string;
   underlay: string | null;
   mtu: number;
-  vnis: number[];
+  /** `vlan` null: of all frames, or of the untagged ones. */
+  vnis: { vlan: number | null; vni: number }[];
   encryption: unknown;
   /** Names of ports. */
   ports: string[];

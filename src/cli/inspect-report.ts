@@ -28,7 +28,7 @@ function bridgeTable({ networks }: InspectView): string {
       driver,
       bridge.name,
       String(bridge.mtu),
-      bridge.vnis.join(', '),
+      bridge.vnis.map(({ vlan, vni }) => (vlan === null ? vni : `VLAN ${vlan}: ${vni}`)).join(', '),
       bridge.underlay ?? '',
       bridge.encryption ? 'yes' : '',
       bridge.ports.join(', '),

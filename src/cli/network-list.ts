@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import { at, DaemonClient, DOCKER_API, withSocket } from './daemon-client.js';
 import type { NetworkResource } from './daemon-types.js';
 import { filtersOf, repeated } from './docker-options.js';
-import { formatInspected, formatList, type ListRow } from './docker-template.js';
+import { formatInspected, type ListRow } from './docker-template.js';
+import { type ListArguments, printList, withListOptions } from './list-output.js';
 import { forEach, isAbsent } from './several.js';
 
 const USUAL = 'table {{.ID}}\\t{{.Name}}\\t{{.Driver}}\\t{{.Scope}}';
@@ -18,13 +19,9 @@ const TITLES = {
   CreatedAt: 'CREATED AT',
 };
 
-interface ListArguments {
-  quiet?: true;
-  trunc: boolean;
+interface NetworkListArguments extends ListArguments {
   filter?: string[];
-  format?: string;
   socket?: string;
-  json?: true;
 }
 
 export function listNetworksCommand(): Command {
@@ -35,28 +32,12 @@ export function listNetworksCommand(): Command {
       '-f, --filter <name=value>',
       'only some: name, id, driver, type, scope, label, dangling; may be repeated',
       repeated,
-    )
-    .option(
-      '--format <format>',
-      "'table', 'table TEMPLATE', 'json' (an object a line), or a template such as '{{.Name}}'",
-    )
-    .option('--no-trunc', 'whole ids')
-    .option('-q, --quiet', 'ids only')
-    .option('--json', 'all there is to know, as a JSON array');
-  return withSocket(command).action(async (given: ListArguments) => {
+    );
+  return withSocket(withListOptions(command)).action(async (given: NetworkListArguments) => {
     const filters = filtersOf(given.filter);
     const all = await new DaemonClient(given.socket).get<NetworkResource[]>(`${DOCKER_API}/networks`, { filters });
     all.sort((a, b) => naturalOrder(a.Name, b.Name));
-    const usual = given.quiet ? '{{.ID}}' : USUAL;
-    const text = given.json
-      ? `${JSON.stringify(all)}\n`
-      : formatList(
-          all.map((one) => rowOf(one, given.trunc)),
-          given.format,
-          usual,
-          TITLES,
-        );
-    process.stdout.write(text);
+    printList(all, given, { row: rowOf, usual: USUAL, titles: TITLES });
   });
 }
 

@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import type { PublishedPort } from '../cnm/records.js';
 import { at, DaemonClient, withSocket } from './daemon-client.js';
 import type { SandboxView } from './daemon-types.js';
-import { formatList, type ListRow } from './docker-template.js';
+import type { ListRow } from './docker-template.js';
+import { type ListArguments, printList, withListOptions } from './list-output.js';
 import { inspectEach, naturalOrder } from './network-list.js';
 import { createSandboxCommand } from './sandbox-create.js';
 import { forEach, unlessAbsent } from './several.js';
@@ -34,38 +35,12 @@ export function sandboxCommand(): Command {
     .addHelpText('after', EXAMPLES);
 }
 
-interface ListArguments {
-  quiet?: true;
-  trunc: boolean;
-  format?: string;
-  socket?: string;
-  json?: true;
-}
-
 function listCommand(): Command {
-  const command = new Command('ls')
-    .alias('list')
-    .description('List sandboxes.')
-    .option(
-      '--format <format>',
-      "'table', 'table TEMPLATE', 'json' (an object a line), or a template such as '{{.Name}}'",
-    )
-    .option('--no-trunc', 'whole ids')
-    .option('-q, --quiet', 'ids only')
-    .option('--json', 'all there is to know, as a JSON array');
-  return withSocket(command).action(async (given: ListArguments) => {
+  const command = new Command('ls').alias('list').description('List sandboxes.');
+  return withSocket(withListOptions(command)).action(async (given: ListArguments & { socket?: string }) => {
     const all = await new DaemonClient(given.socket).get<SandboxView[]>('/overlane/sandboxes');
     all.sort((a, b) => naturalOrder(a.name, b.name));
-    const usual = given.quiet ? '{{.ID}}' : USUAL;
-    const text = given.json
-      ? `${JSON.stringify(all)}\n`
-      : formatList(
-          all.map((one) => rowOf(one, given.trunc)),
-          given.format,
-          usual,
-          TITLES,
-        );
-    process.stdout.write(text);
+    printList(all, given, { row: rowOf, usual: USUAL, titles: TITLES });
   });
 }
 

@@ -15,7 +15,7 @@ const VIEW = {
           name: 'br-a',
           underlay: 'u0',
           mtu: 1450,
-          vnis: [4097],
+          vnis: [{ vlan: null, vni: 4097 }],
           encryption: null,
           ports: ['web', 'gw'],
           fdb: [

@@ -11,6 +11,7 @@ import { Netns } from '../live/netns.js';
 import { Program } from '../live/program.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/daemon/main.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const open = new Set<DaemonHost>();
 
 afterAll(async () => {
@@ -139,6 +140,11 @@ export class DaemonHost {
     const answer = await this.call(method, where, body);
     if (answer.status >= 300) throw new Error(`${method} ${where}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body as T;
+  }
+
+  /** The command line against this daemon; what it prints. */
+  async overlane(...words: string[]): Promise<string> {
+    return new Program([process.execPath, CLI, ...words, '--socket', this.socket]).done();
   }
 
   network(options: Record<string, unknown>): Promise<{ Id: string }> {
