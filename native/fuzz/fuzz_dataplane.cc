@@ -14,6 +14,15 @@ using namespace overlane;
 
 namespace {
 
+DataplaneOptions options() {
+  DataplaneOptions o;
+  o.fdb_entries = 128;
+  o.neighbor_entries = 64;
+  o.small_packets = 32;
+  o.large_packets = 8;
+  return o;
+}
+
 // A macvlan or ipvlan network of each kind, whose uplinks are VLANs of one trunk, with a learning bridge on what has no
 // tag.
 struct Networks {
@@ -44,14 +53,6 @@ struct Networks {
         dataplane.add_address(domain, IpAddress::v4(ip), port);
       }
     }
-  }
-  static DataplaneOptions options() {
-    DataplaneOptions o;
-    o.fdb_entries = 128;
-    o.neighbor_entries = 64;
-    o.small_packets = 32;
-    o.large_packets = 8;
-    return o;
   }
   uint16_t add() {
     auto port = std::make_unique<MemoryPort>(MemoryPort::Options{1 << 20, false, false});
@@ -122,14 +123,6 @@ struct Side {
     dataplane.add_interface(router, dataplane.domain_of(bridge, 100), gateways(1), 1300);
   }
 
-  static DataplaneOptions options() {
-    DataplaneOptions o;
-    o.fdb_entries = 128;
-    o.neighbor_entries = 64;
-    o.small_packets = 32;
-    o.large_packets = 8;
-    return o;
-  }
   static IpAddress address(uint8_t last, bool v6) {
     const uint8_t four[4] = {192, 168, 77, last};
     uint8_t sixteen[16] = {0xfd};
