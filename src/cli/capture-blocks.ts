@@ -1,14 +1,6 @@
 /** A pcapng stream cut into its blocks (draft-ietf-opsawg-pcapng, section 3.1), and what they tell of packets. */
 import { OverlaneError } from '../errors.js';
-
-const SECTION = 0x0a0d0d0a;
-const INTERFACE_STATISTICS = 5;
-const SIMPLE_PACKET = 3;
-const ENHANCED_PACKET = 6;
-/** Options: of a packet, how many were lost before it; of statistics, how many the interface and the system lost. */
-const EPB_DROPCOUNT = 4;
-const ISB_IFDROP = 5;
-const ISB_OSDROP = 7;
+import { BLOCK, OPTION } from '../wire/pcapng.js';
 
 /** Bytes of a block at most: a packet of 256 KiB and its options are far below. */
 const LONGEST = 16 * 2 ** 20;
@@ -59,7 +51,7 @@ export class CaptureBlocks {
   /** Length of the block at `start`; undefined as long as too little of it is there. */
   #lengthAt(data: Buffer, start: number): number | undefined {
     if (data.length - start < 12) return undefined;
-    if (data.readUInt32LE(start) === SECTION) {
+    if (data.readUInt32LE(start) === BLOCK.section) {
       const magic = data.readUInt32LE(start + 8);
       if (magic !== 0x1a2b3c4d && magic !== 0x4d3c2b1a) throw broken('its section has no byte order');
       this.#little = magic === 0x1a2b3c4d;
@@ -71,15 +63,18 @@ export class CaptureBlocks {
 
   #read(block: Buffer): void {
     const type = this.#u32(block, 0);
-    if (type === SIMPLE_PACKET) this.#packets++;
-    if (type === ENHANCED_PACKET && block.length >= 32) {
+    if (type === BLOCK.simplePacket) this.#packets++;
+    if (type === BLOCK.enhancedPacket && block.length >= 32) {
       this.#packets++;
       const captured = this.#u32(block, 20);
-      this.#droppedBetween += this.#options(block, 28 + Math.ceil(captured / 4) * 4).get(EPB_DROPCOUNT) ?? 0n;
+      this.#droppedBetween += this.#options(block, 28 + Math.ceil(captured / 4) * 4).get(OPTION.dropsOfPacket) ?? 0n;
     }
-    if (type === INTERFACE_STATISTICS && block.length >= 24) {
+    if (type === BLOCK.interfaceStatistics && block.length >= 24) {
       const options = this.#options(block, 20);
-      this.#droppedBy.set(this.#u32(block, 8), (options.get(ISB_IFDROP) ?? 0n) + (options.get(ISB_OSDROP) ?? 0n));
+      this.#droppedBy.set(
+        this.#u32(block, 8),
+        (options.get(OPTION.droppedOfStatistics) ?? 0n) + (options.get(OPTION.droppedBySystemOfStatistics) ?? 0n),
+      );
     }
   }
 

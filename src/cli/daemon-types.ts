@@ -1,5 +1,5 @@
 /** What overlaned answers: Docker's API 1.41 as far as networks go, and its own `/overlane`. */
-import type { PublishedPort, SandboxKind } from '../cnm/records.js';
+import type { PublishedPort, SandboxRecord } from '../cnm/records.js';
 import type { FdbEntry, NeighborEntry } from '../dataplane/bridge-entries.js';
 import type { Accounting } from '../dataplane/counters.js';
 
@@ -34,16 +34,11 @@ export interface EndpointView {
   port: string | null;
 }
 
+/** What is told of a sandbox as it is kept. */
+type Told = 'id' | 'name' | 'created' | 'kind' | 'netns' | 'hostname' | 'labels';
+
 /** A sandbox of `GET /overlane/sandboxes`. */
-export interface SandboxView {
-  id: string;
-  name: string;
-  created: string;
-  kind: SandboxKind;
-  /** Path of its network namespace. */
-  netns: string;
-  hostname: string;
-  labels: Record<string, string>;
+export interface SandboxView extends Pick<SandboxRecord, Told> {
   /** Paths of the files to mount over those of /etc. */
   files: { resolvConf: string; hosts: string; hostname: string };
   endpoints: EndpointView[];

@@ -1,15 +1,20 @@
 /** Captures in the format pcapng (draft-ietf-opsawg-pcapng), block by block, little-endian: one section, one Ethernet interface. */
 import type { PortBurst } from '../dataplane/port-capture.js';
 
-const SECTION = 0x0a0d0d0a;
-const INTERFACE = 1;
-const INTERFACE_STATISTICS = 5;
-const ENHANCED_PACKET = 6;
+/** Types of blocks (sections 4.1 to 4.6). */
+export const BLOCK = {
+  section: 0x0a0d0d0a,
+  interface: 1,
+  simplePacket: 3,
+  interfaceStatistics: 5,
+  enhancedPacket: 6,
+} as const;
+
 const BYTE_ORDER = 0x1a2b3c4d;
 const ETHERNET = 1;
 
 /** Options, each with the block that it belongs to (sections 4.1 to 4.4). */
-const OPTION = {
+export const OPTION = {
   applicationOfSection: 4,
   nameOfInterface: 2,
   descriptionOfInterface: 3,
@@ -20,6 +25,7 @@ const OPTION = {
   endOfStatistics: 3,
   receivedOfStatistics: 4,
   droppedOfStatistics: 5,
+  droppedBySystemOfStatistics: 7,
 } as const;
 
 const END_OF_OPTIONS = Buffer.alloc(4);
@@ -48,9 +54,9 @@ export function pcapngHeader({ name, description, snaplen, application }: Pcapng
   fields.writeUInt16LE(ETHERNET, 0);
   fields.writeUInt32LE(snaplen, 4);
   return Buffer.concat([
-    block(SECTION, section, option(OPTION.applicationOfSection, Buffer.from(application)), END_OF_OPTIONS),
+    block(BLOCK.section, section, option(OPTION.applicationOfSection, Buffer.from(application)), END_OF_OPTIONS),
     block(
-      INTERFACE,
+      BLOCK.interface,
       fields,
       option(OPTION.nameOfInterface, Buffer.from(name)),
       ...(description === undefined ? [] : [option(OPTION.descriptionOfInterface, Buffer.from(description))]),
@@ -78,7 +84,7 @@ function putPacket(out: Buffer, start: number, burst: PortBurst, i: number, lost
   const length = lengths[i]!;
   const room = padded(length);
   const size = PACKET + FLAGS + room + (lost > 0 ? DROPS : 0);
-  out.writeUInt32LE(ENHANCED_PACKET, start);
+  out.writeUInt32LE(BLOCK.enhancedPacket, start);
   out.writeUInt32LE(size, start + 4);
   out.writeUInt32LE(0, start + 8);
   putTime(out, start + 12, timestamps[i]!);
@@ -118,7 +124,7 @@ export function pcapngStatistics({ start, end, received, dropped }: PcapngStatis
   const fields = Buffer.alloc(12);
   putTime(fields, 4, end);
   return block(
-    INTERFACE_STATISTICS,
+    BLOCK.interfaceStatistics,
     fields,
     option(OPTION.startOfStatistics, time(start)),
     option(OPTION.endOfStatistics, time(end)),
