@@ -1,5 +1,5 @@
 /** Which gateway, range and reserved addresses belong to which subnet: the way of Docker's client. */
-import { inSubnet, parseCidr } from '../address.js';
+import { inSubnet, parseCidr, withoutPrefix } from '../address.js';
 import { OverlaneError } from '../errors.js';
 
 /** A subnet of `POST /networks/create`. */
@@ -68,7 +68,7 @@ function find(configs: IpamConfig[], what: string, text: string): IpamConfig {
 /** Whether the address that `text` begins with is in the subnet. */
 function holds(subnet: string, text: string): boolean {
   try {
-    return inSubnet(text.replace(/\/\d+$/, ''), subnet);
+    return inSubnet(withoutPrefix(text), subnet);
   } catch {
     return false;
   }

@@ -1,6 +1,7 @@
 /** The files of a sandbox: resolv.conf, hosts and hostname, which `overlane exec` mounts over those in /etc, as Docker does. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { withoutPrefix } from '../address.js';
 import { OverlaneError } from '../errors.js';
 import type { EndpointRecord, SandboxRecord } from './records.js';
 
@@ -106,7 +107,7 @@ function hosts(sandbox: SandboxRecord, endpoints: EndpointRecord[]): string {
   ];
   for (const [name, ip] of Object.entries(sandbox.hosts)) lines.push([ip, name]);
   for (const endpoint of endpoints) {
-    for (const { address } of endpoint.addresses) lines.push([address.replace(/\/\d+$/, ''), sandbox.hostname]);
+    for (const { address } of endpoint.addresses) lines.push([withoutPrefix(address), sandbox.hostname]);
   }
   return lines.map(([ip, ...names]) => `${ip}\t${names.join(' ')}\n`).join('');
 }

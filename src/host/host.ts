@@ -1,4 +1,5 @@
 /** The host of the networks: its forwarding and firewall, its ports that lead to endpoints, its sysctls. */
+import { withoutPrefix } from '../address.js';
 import type { EndpointRecord, PublishedPort } from '../cnm/records.js';
 import { OverlaneError } from '../errors.js';
 import { type Link, listLinks } from '../netns/links.js';
@@ -292,7 +293,7 @@ function publicationsOf(endpoint: EndpointRecord, port: PublishedPort, options: 
     const six = ip.includes(':');
     const found = endpoint.addresses.find(({ address }) => address.includes(':') === six);
     if (found === undefined) return [];
-    const containerIp = found.address.slice(0, found.address.indexOf('/'));
+    const containerIp = withoutPrefix(found.address);
     const { protocol, hostPort, containerPort } = port;
     return [{ protocol, hostIp: ip, hostPort, containerIp, containerPort, interface: options.interface }];
   });

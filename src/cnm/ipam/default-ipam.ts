@@ -1,5 +1,5 @@
 /** The IPAM that overlane brings along. */
-import { parseIp } from '../../address.js';
+import { parseIp, withoutPrefix } from '../../address.js';
 import { OverlaneError } from '../../errors.js';
 import { type Block, blocksOf, type DefaultPool, firstFree, randomUla } from './default-pools.js';
 import type { AddressRequest, AddressSpace, Ipam, Pool, PoolRequest, RestoredPool } from './ipam.js';
@@ -71,7 +71,7 @@ export class DefaultIpam implements Ipam {
 
   releaseAddress(pool: string, ip: string): boolean {
     const entry = this.#pools.get(pool);
-    const bytes = parseIp(withoutLength(ip));
+    const bytes = parseIp(withoutPrefix(ip));
     if (!entry || bytes.length !== (entry.subnet.family === 4 ? 4 : 16)) return false;
     const address = toNumber(bytes);
     if (entry.fixed.has(address) || entry.ring.ownerOf(address) === undefined) return false;
@@ -92,7 +92,7 @@ export class DefaultIpam implements Ipam {
       const range = pool.range === null ? {} : { range: pool.range };
       const plan = planPool({ owner, space, family, aux, gateway: pool.gateway ?? 'none', ...range }, subnet);
       const entry = this.#admit(restored, owner, subnet, plan);
-      for (const taken of addresses) takeOf(entry, withoutLength(taken.ip), taken.owner);
+      for (const taken of addresses) takeOf(entry, withoutPrefix(taken.ip), taken.owner);
       if (last) entry.ring.continueBehind(parseHost(last, subnet, 'the last address'));
       else entry.ring.continueBehindTaken();
     }
@@ -172,5 +172,3 @@ function nextOf({ owner, pool, ring }: Entry, taker: string): bigint {
       'remove an endpoint, or make a network with a larger subnet',
   );
 }
-
-const withoutLength = (ip: string): string => ip.replace(/\/\d+$/, '');
