@@ -7,6 +7,7 @@ import { type Core, driverOf } from './core.js';
 import { newId, shortId } from './ids.js';
 import type { EndpointOptions } from './options.js';
 import type { EndpointAddress, EndpointRecord, NetworkRecord } from './records.js';
+import { segmentsOf } from './segments.js';
 
 /** Reserves addresses and describes an endpoint; nothing is stored. */
 export function reserveEndpoint(core: Core, network: NetworkRecord, options: EndpointOptions): EndpointRecord {
@@ -39,8 +40,7 @@ export function releaseEndpoint(core: Core, endpoint: EndpointRecord): void {
 }
 
 /**
- * One address of each family. What is asked for says which subnets; else they are the first ones, or, when those are full, the next: subnets
- * of both families at the same place in the list belong together.
+ * One address of each family, in one segment of the network: that of what is asked for, else the first, or, when that is full, the next.
  */
 function reserveAddresses(
   core: Core,
@@ -49,34 +49,31 @@ function reserveAddresses(
   owner: string,
 ): EndpointAddress[] {
   const done: EndpointAddress[] = [];
-  const take = (address: EndpointAddress) => done.push(address);
-  const giveBack = () => {
-    for (const { pool, address } of done.splice(0)) core.ipam.releaseAddress(pool, withoutPrefix(address));
+  const giveBack = (kept: number) => {
+    for (const { pool, address } of done.splice(kept)) core.ipam.releaseAddress(pool, withoutPrefix(address));
   };
   const asked = (options.ips ?? []).map((ip) => formatIp(hostIp(ip, "option 'ips' of createEndpoint")));
-  const families = [4, 6].map((family) => network.pools.filter((pool) => pool.family === family));
-  const places = Math.max(...families.map(({ length }) => length));
+  const segments = segmentsOf(network.pools);
+  const familyOf = ({ pool }: EndpointAddress) => network.pools.find(({ id }) => id === pool)!.family;
   try {
-    for (const ip of asked) take(reserveAsked(core, network, ip, owner));
-    const given = families.flatMap((pools) => done.map(({ pool }) => pools.findIndex(({ id }) => id === pool)));
-    const start = Math.max(0, ...given);
-    for (let place = start; ; place++) {
+    for (const ip of asked) done.push(reserveAsked(core, network, ip, owner));
+    const given = done.map(({ pool }) => segments.findIndex((pools) => pools.some(({ id }) => id === pool)));
+    for (let place = Math.max(0, ...given); ; place++) {
       const kept = done.length;
       try {
-        for (const pools of families) {
-          const pool = pools[place];
-          if (pool === undefined || pools.some(({ id }) => done.some((one) => one.pool === id))) continue;
-          take({ pool: pool.id, address: core.ipam.requestAddress(pool.id, { owner }) });
+        for (const { id, family } of segments[place] ?? []) {
+          if (done.some((one) => familyOf(one) === family)) continue;
+          done.push({ pool: id, address: core.ipam.requestAddress(id, { owner }) });
         }
         return done;
       } catch (error) {
         const full = error instanceof OverlaneError && error.code === 'ERR_OVERLANE_EXHAUSTED';
-        if (!full || asked.length > 0 || place + 1 >= places) throw error;
-        for (const { pool, address } of done.splice(kept)) core.ipam.releaseAddress(pool, withoutPrefix(address));
+        if (!full || asked.length > 0 || place + 1 >= segments.length) throw error;
+        giveBack(kept);
       }
     }
   } catch (error) {
-    giveBack();
+    giveBack(0);
     throw error;
   }
 }

@@ -9,9 +9,10 @@ import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
 import type { Bridge } from '../dataplane/bridge.js';
 import { isInterfaceName } from '../dataplane/link-options.js';
 import { OverlaneError } from '../errors.js';
-import { type Driver, type DriverContext, gatewaysFor, notOpen } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, notOpen, settledOf } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
 import { refuseForeign, removeMarked } from './marked.js';
+import { bridgeName, gatewayPort } from './names.js';
 import { MTU_OPTION, OptionReader } from './options.js';
 
 const PREFIX = 'com.docker.network.bridge.';
@@ -46,7 +47,7 @@ export function bridgeDriver(context: DriverContext): Driver {
     settle: (network) => ({ ...settle(network, context) }),
 
     async open(network) {
-      const { interface: name, mtu, icc, masquerade } = settledOf(network);
+      const { interface: name, mtu, icc, masquerade } = settledOf<Settled>(network);
       const known = bridgeOf(network);
       const bridge = known ?? dataplane.addBridge({ name: bridgeName(network) });
       try {
@@ -74,7 +75,7 @@ export function bridgeDriver(context: DriverContext): Driver {
     },
 
     async join(network, endpoint, sandbox) {
-      const { mtu, icc, hostIp, interface: name } = settledOf(network);
+      const { mtu, icc, hostIp, interface: name } = settledOf<Settled>(network);
       const bridge = bridgeOf(network);
       if (bridge === undefined) throw notOpen(network);
       const port = openEndpointPort(context, endpoint, sandbox, { mtu });
@@ -100,7 +101,7 @@ export function bridgeDriver(context: DriverContext): Driver {
 
   /** The host's end: new, or the one of the last run; in place of one that somebody has deleted. */
   function openGateway(network: NetworkRecord, bridge: Bridge, mtu: number): void {
-    const { interface: name } = settledOf(network);
+    const { interface: name } = settledOf<Settled>(network);
     closeGateway(network);
     refuseForeign(context, name, `choose another one by '${NAME}'`);
     removeMarked(context, null, network.id, name);
@@ -124,14 +125,6 @@ export function bridgeDriver(context: DriverContext): Driver {
   }
 }
 
-function bridgeName({ id }: NetworkRecord): string {
-  return `net-${shortId(id)}`;
-}
-
-function gatewayPort({ id }: NetworkRecord): string {
-  return `gw-${shortId(id)}`;
-}
-
 function gatewaysOf(network: NetworkRecord): { ip: string; cidr: string }[] {
   return network.pools.flatMap(({ gateway, subnet }) =>
     gateway === null ? [] : [{ ip: gateway, cidr: inSameSubnet(gateway, subnet) }],
@@ -145,10 +138,6 @@ function gatewayMac(network: NetworkRecord): string {
   return formatMac(containerMac(four));
 }
 
-function settledOf(network: NetworkRecord): Settled {
-  return network.settled as unknown as Settled;
-}
-
 function settle(network: NetworkRecord, context: DriverContext): Settled {
   const options = new OptionReader('bridge', network.options, KNOWN);
   const name = options.text(NAME) ?? `br-${shortId(network.id)}`;
@@ -159,7 +148,7 @@ function settle(network: NetworkRecord, context: DriverContext): Settled {
     );
   }
   for (const other of context.networks('bridge')) {
-    if (settledOf(other).interface !== name) continue;
+    if (settledOf<Settled>(other).interface !== name) continue;
     throw new OverlaneError(
       'ERR_OVERLANE_EXISTS',
       `interface ${name} belongs to network ${other.name}; choose another '${NAME}'`,

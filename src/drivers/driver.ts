@@ -65,6 +65,11 @@ export interface Driver {
   port(endpoint: EndpointRecord): string | null;
 }
 
+/** What `settle` has returned: of the shape that the driver knows. */
+export function settledOf<T>({ settled }: NetworkRecord): T {
+  return settled as unknown as T;
+}
+
 /** The gateways of a network's subnets; none where it is internal. */
 export function gatewaysFor({ internal, pools }: NetworkRecord): Gateway[] {
   if (internal) return [];

@@ -3,15 +3,23 @@
  * wire. `l3`, `l3s`: they are routed to, through an interface of the host's; with `l3s` its kernel tracks their connections.
  */
 import { containerMac, formatMac, withoutPrefix } from '../address.js';
-import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
 import { listLinks } from '../netns/links.js';
-import { type Driver, type DriverContext, gatewaysFor, notOpen } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, notOpen, settledOf } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
-import { refuseDuplicate } from './macvlan.js';
 import { removeMarked } from './marked.js';
+import { bridgeName, gatewayPort } from './names.js';
 import { OptionReader } from './options.js';
-import { closeParent, openParent, type Parent, parentLink, readParent, refuseSharedParent } from './parent.js';
+import {
+  closeParent,
+  openParent,
+  type Parent,
+  parentLink,
+  readParent,
+  refuseDuplicate,
+  refuseSharedParent,
+  vlanOf,
+} from './parent.js';
 
 const MODES = ['l2', 'l3', 'l3s'] as const;
 const PARENT = 'parent';
@@ -31,18 +39,17 @@ interface Settled {
 
 export function ipvlanDriver(context: DriverContext): Driver {
   const { dataplane, host } = context;
-  const nameOf = ({ id }: NetworkRecord) => `net-${shortId(id)}`;
-  const routed = (network: NetworkRecord) => settledOf(network).mode !== 'l2';
+  const routed = (network: NetworkRecord) => settledOf<Settled>(network).mode !== 'l2';
 
   async function openRouted(network: NetworkRecord): Promise<void> {
-    const { mac, mode } = settledOf(network);
-    const bridge = dataplane.addBridge({ name: nameOf(network), forwarding: 'ipvlan-l3', mac });
+    const { mac, mode } = settledOf<Settled>(network);
+    const bridge = dataplane.addBridge({ name: bridgeName(network), forwarding: 'ipvlan-l3', mac });
     // Without an interface of the host there is no way out, whatever route a container makes itself.
     if (network.internal) return;
     removeMarked(context, null, network.id, routerLink(network));
     const port = dataplane.addPort({
       type: 'tap',
-      name: routerPort(network),
+      name: gatewayPort(network),
       interface: routerLink(network),
       mac: routerMac(network),
       routes: network.pools.map(({ subnet }) => ({ to: subnet })),
@@ -58,18 +65,17 @@ export function ipvlanDriver(context: DriverContext): Driver {
   }
 
   function openOnWire(network: NetworkRecord): void {
-    const { parent, mac } = settledOf(network);
-    const bridge = dataplane.addBridge({ name: nameOf(network), forwarding: 'ipvlan-l2', mac });
+    const { parent, mac } = settledOf<Settled>(network);
+    const bridge = dataplane.addBridge({ name: bridgeName(network), forwarding: 'ipvlan-l2', mac });
     if (parent === null) return;
-    const vlan = parent.vlan === null ? {} : { vlan: parent.vlan };
-    bridge.attach(openParent(context, parent), { uplink: true, ...vlan });
+    bridge.attach(openParent(context, parent), { uplink: true, ...vlanOf(parent) });
   }
 
   async function close(network: NetworkRecord): Promise<void> {
-    dataplane.bridges.get(nameOf(network))?.close();
-    const router = dataplane.ports.get(routerPort(network));
+    dataplane.bridges.get(bridgeName(network))?.close();
+    const router = dataplane.ports.get(gatewayPort(network));
     router?.close();
-    const { parent } = settledOf(network);
+    const { parent } = settledOf<Settled>(network);
     if (parent !== null) closeParent(context, parent);
     if (!routed(network)) return;
     if (router === undefined) removeMarked(context, null, network.id);
@@ -78,7 +84,7 @@ export function ipvlanDriver(context: DriverContext): Driver {
 
   /** The parent's MAC is the host's, too: what comes for containers is none of its business. */
   async function hide(network: NetworkRecord, endpoint: EndpointRecord, hidden: boolean): Promise<void> {
-    const { parent } = settledOf(network);
+    const { parent } = settledOf<Settled>(network);
     if (parent === null || parent.vlan !== null || routed(network)) return;
     await host.hide(parent.link, endpoint.id, hidden ? ipsOf(endpoint) : []);
   }
@@ -106,15 +112,15 @@ export function ipvlanDriver(context: DriverContext): Driver {
       }
     },
     close,
-    sharedMac: (network) => settledOf(network).mac,
+    sharedMac: (network) => settledOf<Settled>(network).mac,
     async check(network, endpoint) {
-      const { parent } = settledOf(network);
+      const { parent } = settledOf<Settled>(network);
       if (parent !== null && !routed(network)) await refuseDuplicate(network, endpoint, parent);
     },
 
     async join(network, endpoint, sandbox) {
-      const { parent } = settledOf(network);
-      const bridge = dataplane.bridges.get(nameOf(network));
+      const { parent } = settledOf<Settled>(network);
+      const bridge = dataplane.bridges.get(bridgeName(network));
       if (bridge === undefined) throw notOpen(network);
       const uplink = parent === null || routed(network) ? null : openParent(context, parent);
       const port = openEndpointPort(context, endpoint, sandbox, { mtu: uplink?.mtu ?? MTU, linkLocal: false });
@@ -132,7 +138,7 @@ export function ipvlanDriver(context: DriverContext): Driver {
       await hide(network, endpoint, false);
     },
 
-    bridges: (network) => (dataplane.bridges.has(nameOf(network)) ? [nameOf(network)] : []),
+    bridges: (network) => (dataplane.bridges.has(bridgeName(network)) ? [bridgeName(network)] : []),
     port: (endpoint: EndpointRecord) => endpointPort(endpoint),
   };
 }
@@ -146,20 +152,12 @@ function onLink({ internal, pools }: NetworkRecord) {
   return internal ? [] : pools.map(({ family }) => ({ family, via: null }));
 }
 
-function routerPort({ id }: NetworkRecord): string {
-  return `gw-${shortId(id)}`;
-}
-
 function routerLink({ id }: NetworkRecord): string {
   return `ipv-${id.slice(0, 11)}`;
 }
 
 function routerMac({ id }: NetworkRecord): string {
   return formatMac(containerMac(Buffer.from(id.slice(8, 16), 'hex')));
-}
-
-function settledOf(network: NetworkRecord): Settled {
-  return network.settled as unknown as Settled;
 }
 
 function settle(network: NetworkRecord, context: DriverContext): Settled {

@@ -3,15 +3,21 @@
  * kernel's macvlan, host and containers do not reach each other through the parent.
  */
 
-import { withoutPrefix } from '../address.js';
-import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
 import { OverlaneError } from '../errors.js';
-import { probeAddress } from '../netns/probe.js';
-import { type Driver, type DriverContext, gatewaysFor, notOpen } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, notOpen, settledOf } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
+import { bridgeName } from './names.js';
 import { OptionReader } from './options.js';
-import { closeParent, openParent, type Parent, parentText, readParent, refuseSharedParent } from './parent.js';
+import {
+  closeParent,
+  openParent,
+  type Parent,
+  readParent,
+  refuseDuplicate,
+  refuseSharedParent,
+  vlanOf,
+} from './parent.js';
 
 const MODES = ['bridge', 'private', 'vepa', 'passthru'] as const;
 const PARENT = 'parent';
@@ -28,10 +34,9 @@ interface Settled {
 
 export function macvlanDriver(context: DriverContext): Driver {
   const { dataplane } = context;
-  const nameOf = ({ id }: NetworkRecord) => `net-${shortId(id)}`;
   const close = (network: NetworkRecord) => {
-    dataplane.bridges.get(nameOf(network))?.close();
-    const { parent } = settledOf(network);
+    dataplane.bridges.get(bridgeName(network))?.close();
+    const { parent } = settledOf<Settled>(network);
     if (parent !== null) closeParent(context, parent);
   };
   return {
@@ -41,12 +46,11 @@ export function macvlanDriver(context: DriverContext): Driver {
     settle: (network) => ({ ...settle(network, context) }),
 
     async open(network) {
-      const { parent, mode } = settledOf(network);
-      const bridge = dataplane.addBridge({ name: nameOf(network), forwarding: `macvlan-${mode}` });
+      const { parent, mode } = settledOf<Settled>(network);
+      const bridge = dataplane.addBridge({ name: bridgeName(network), forwarding: `macvlan-${mode}` });
       try {
         if (parent === null) return;
-        const vlan = parent.vlan === null ? {} : { vlan: parent.vlan };
-        bridge.attach(openParent(context, parent), { uplink: true, ...vlan });
+        bridge.attach(openParent(context, parent), { uplink: true, ...vlanOf(parent) });
       } catch (error) {
         close(network);
         throw error;
@@ -55,13 +59,13 @@ export function macvlanDriver(context: DriverContext): Driver {
     close: async (network) => close(network),
 
     async check(network, endpoint) {
-      const { parent } = settledOf(network);
+      const { parent } = settledOf<Settled>(network);
       if (parent !== null) await refuseDuplicate(network, endpoint, parent);
     },
 
     async join(network, endpoint, sandbox) {
-      const { parent, mode } = settledOf(network);
-      const bridge = dataplane.bridges.get(nameOf(network));
+      const { parent, mode } = settledOf<Settled>(network);
+      const bridge = dataplane.bridges.get(bridgeName(network));
       if (bridge === undefined) throw notOpen(network);
       const uplink = parent === null ? null : openParent(context, parent);
       const mac = mode === 'passthru' ? uplink!.mac! : endpoint.mac!;
@@ -76,13 +80,9 @@ export function macvlanDriver(context: DriverContext): Driver {
     },
     leave: async (_network, endpoint, sandbox) => closeEndpointPort(context, endpoint, sandbox),
 
-    bridges: (network) => (dataplane.bridges.has(nameOf(network)) ? [nameOf(network)] : []),
+    bridges: (network) => (dataplane.bridges.has(bridgeName(network)) ? [bridgeName(network)] : []),
     port: (endpoint: EndpointRecord) => endpointPort(endpoint),
   };
-}
-
-function settledOf(network: NetworkRecord): Settled {
-  return network.settled as unknown as Settled;
 }
 
 function settle(network: NetworkRecord, context: DriverContext): Settled {
@@ -101,19 +101,4 @@ function settle(network: NetworkRecord, context: DriverContext): Settled {
   const parent = readParent(text);
   refuseSharedParent(context, parent, ['macvlan', 'ipvlan']);
   return { parent, mode };
-}
-
-/** Who else on the wire has the address (RFC 5227 for IPv4, RFC 4862 for IPv6)? */
-export async function refuseDuplicate(network: NetworkRecord, endpoint: EndpointRecord, parent: Parent): Promise<void> {
-  const vlan = parent.vlan === null ? {} : { vlan: parent.vlan };
-  const probes = endpoint.addresses.map(async ({ address }) => {
-    const ip = withoutPrefix(address);
-    const holder = await probeAddress({ interface: parent.link, ...vlan, mac: endpoint.mac!, ip });
-    if (holder === null) return;
-    throw new OverlaneError(
-      'ERR_OVERLANE_EXISTS',
-      `${ip} is in use on ${parentText(parent)} by ${holder.mac}; choose another address, or exclude those that are not ours with --ip-range or --aux-address on network ${network.name}`,
-    );
-  });
-  await Promise.all(probes);
 }

@@ -174,7 +174,7 @@ export class OverlayNode {
   #tell(peers: readonly Peer[]): void {
     const remote = peers.filter(({ vtep }) => vtep !== this.#vtep);
     const wanted = new Map(remote.map((peer) => [peer.ip, peer]));
-    const gone = [...this.#peers.values()].filter(({ ip }) => !same(this.#peers.get(ip), wanted.get(ip)));
+    const gone = [...this.#peers.values()].filter((peer) => !same(peer, wanted.get(peer.ip)));
     for (const peer of gone) this.#forget(peer);
     this.#accept(new Set(remote.map(({ vtep }) => vtep)));
     for (const peer of wanted.values()) {
@@ -210,8 +210,8 @@ export class OverlayNode {
   }
 }
 
-function same(a: Peer | undefined, b: Peer | undefined): boolean {
-  return a?.mac === b?.mac && a?.vtep === b?.vtep;
+function same(a: Peer, b: Peer | undefined): boolean {
+  return a.mac === b?.mac && a.vtep === b.vtep;
 }
 
 function gatewaysOf({ pools }: { pools: Pool[] }): string[] {

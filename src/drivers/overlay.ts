@@ -3,11 +3,12 @@
  * router in the dataplane of every node (an anycast gateway), so that a packet between subnets crosses the wire once. A node holds a
  * network only while it has an endpoint on it.
  */
-import { shortId } from '../cnm/ids.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
+import { segmentsOf } from '../cnm/segments.js';
 import { OverlaneError } from '../errors.js';
-import type { Driver, DriverContext } from './driver.js';
+import { type Driver, type DriverContext, settledOf } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
+import { bridgeName } from './names.js';
 import { MTU_OPTION, OptionReader } from './options.js';
 import { OverlayNode, type OverlaySettings } from './overlay-node.js';
 import { allocateVnis, readVnis } from './vni.js';
@@ -33,11 +34,11 @@ export function overlayDriver(context: DriverContext, settings: OverlaySettings 
     const known = nodes.get(network.id);
     if (known !== undefined) return known;
     if (settings === undefined) throw notConfigured();
-    const { vnis, encrypted, mtu } = settledOf(network);
+    const { vnis, encrypted, mtu } = settledOf<Settled>(network);
     const node = new OverlayNode(context, settings, {
-      name: `net-${shortId(network.id)}`,
+      name: bridgeName(network),
       network: network.name,
-      segments: segmentsOf(network).map((pools, i) => ({ vni: vnis[i]!, pools })),
+      segments: segmentsOf(network.pools).map((pools, i) => ({ vni: vnis[i]!, pools })),
       encrypted,
       mtu,
     });
@@ -91,23 +92,13 @@ export function overlayDriver(context: DriverContext, settings: OverlaySettings 
   };
 }
 
-/** Subnets that share a VNI: the first of IPv4 with the first of IPv6, and so on. */
-function segmentsOf({ pools }: NetworkRecord): NetworkRecord['pools'][] {
-  const families = [4, 6].map((family) => pools.filter((pool) => pool.family === family));
-  const count = Math.max(...families.map(({ length }) => length));
-  return Array.from({ length: count }, (_, i) => families.flatMap((of) => of.slice(i, i + 1)));
-}
-
-function settledOf(network: NetworkRecord): Settled {
-  return network.settled as unknown as Settled;
-}
-
 function settle(network: NetworkRecord, context: DriverContext, settings: OverlaySettings | undefined): Settled {
   if (settings === undefined) throw notConfigured();
   const options = new OptionReader('overlay', network.options, KNOWN);
-  const count = segmentsOf(network).length;
+  const count = segmentsOf(network.pools).length;
   const taken = new Map<number, string>();
-  for (const other of context.networks('overlay')) for (const vni of settledOf(other).vnis) taken.set(vni, other.name);
+  for (const other of context.networks('overlay'))
+    for (const vni of settledOf<Settled>(other).vnis) taken.set(vni, other.name);
   const list = options.text(VNIS);
   const vnis = list === undefined ? allocateVnis(count, taken) : readVnis(list, count, taken, VNIS);
   // Docker's client writes `--opt encrypted` as an empty value.

@@ -1,7 +1,10 @@
 /** Parents of macvlan and ipvlan networks: interfaces of the host whose wire containers share. */
+import { withoutPrefix } from '../address.js';
+import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
 import type { Port } from '../dataplane/port.js';
 import { OverlaneError } from '../errors.js';
 import { listLinks } from '../netns/links.js';
+import { probeAddress } from '../netns/probe.js';
 import type { DriverContext } from './driver.js';
 
 /** An interface of the host, and the 802.1Q VLAN on it; null: untagged. */
@@ -75,4 +78,23 @@ export function refuseSharedParent(context: DriverContext, parent: Parent, drive
       );
     }
   }
+}
+
+/** The option `vlan` of what knows VLANs; none where it is untagged. */
+export function vlanOf({ vlan }: Parent): { vlan?: number } {
+  return vlan === null ? {} : { vlan };
+}
+
+/** Who else on the wire has the address (RFC 5227 for IPv4, RFC 4862 for IPv6)? */
+export async function refuseDuplicate(network: NetworkRecord, endpoint: EndpointRecord, parent: Parent): Promise<void> {
+  const probes = endpoint.addresses.map(async ({ address }) => {
+    const ip = withoutPrefix(address);
+    const holder = await probeAddress({ interface: parent.link, ...vlanOf(parent), mac: endpoint.mac!, ip });
+    if (holder === null) return;
+    throw new OverlaneError(
+      'ERR_OVERLANE_EXISTS',
+      `${ip} is in use on ${parentText(parent)} by ${holder.mac}; choose another address, or exclude those that are not ours with --ip-range or --aux-address on network ${network.name}`,
+    );
+  });
+  await Promise.all(probes);
 }
