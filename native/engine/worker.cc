@@ -254,7 +254,8 @@ int Worker::sleep_ms(Nanos now) const {
 
 void Worker::loop() {
   settle(number_, options_.cpu);
-  Nanos busy = clock();
+  bool idle = false;
+  Nanos idle_since = 0;
   for (;;) {
     if (!mailbox_.empty()) do_commands();
     if (stopping_.load(std::memory_order_relaxed)) break;  // here, or an idle worker would sleep once more
@@ -262,10 +263,12 @@ void Worker::loop() {
     dataplane_.set_clock(now);
     exchange_.hear(dataplane_);
     dataplane_.timers();
-    if (serve_round()) busy = now;
+    const bool served = serve_round();
+    if (!served && !idle) idle_since = now;
+    idle = !served;
     exchange_.tell(dataplane_.context());
     tell();
-    const bool spins = !ready_.empty() || now - busy < options_.spin;
+    const bool spins = !ready_.empty() || (options_.spin != 0 && (!idle || now - idle_since < options_.spin));
     const bool input = std::any_of(polled_.begin(), polled_.end(),
                                    [&](uint16_t port) { return dataplane_.port(port)->next_due() != kNever; });
     if (!wait(spins || input ? 0 : sleep_ms(now))) dataplane_.idle();
