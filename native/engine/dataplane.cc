@@ -27,6 +27,8 @@ uint16_t Dataplane::add_port(std::unique_ptr<Port> port, uint32_t mtu, uint16_t 
     context_.output.resize(ports_.size(), context_.underlays.size());
   }
   ports_[index] = std::move(port);
+  burst_limits_.resize(ports_.size());
+  burst_limits_[index] = kMaxBurst;
   context_.output.set_port(index, ports_[index].get(), mtu + kEthernetAndTag);
   return index;
 }
@@ -87,8 +89,13 @@ uint32_t Dataplane::room_for_burst() const {
 }
 
 uint32_t Dataplane::serve(uint16_t port, bool& more) {
-  const uint32_t wanted = room_for_burst();
+  const CounterRow& row = context_.counters.port(port);
+  const uint64_t before = row.get(Counter::rx_bytes);
+  const uint32_t wanted = std::min(room_for_burst(), burst_limits_[port]);
   const uint32_t received = carry_burst(port, wanted, context_.now);
+  const uint64_t bytes = row.get(Counter::rx_bytes) - before;
+  const uint64_t fit = bytes <= kBurstBytes ? kMaxBurst : kBurstBytes * received / bytes;
+  burst_limits_[port] = std::max(1u, static_cast<uint32_t>(fit));
   more = received >= wanted;
   return received;
 }

@@ -170,6 +170,10 @@ class Dataplane {
   std::vector<BridgeState> bridges_;
   std::vector<uint16_t> free_lanes_;  // rows of ports_ and of all that goes by it; a lane has no port there
   uint32_t serial_ = 0;
+  // Packets of the next burst of a port, as large as those of its last: super-frames that are carried 64 at a time are
+  // out of the cache before they are sent.
+  static constexpr uint64_t kBurstBytes = 256u << 10;
+  std::vector<uint32_t> burst_limits_;
   Burst scratch_;
 };
 
