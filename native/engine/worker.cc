@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "engine/placement.h"
+
 namespace overlane {
 
 namespace {
@@ -254,6 +256,8 @@ int Worker::sleep_ms(Nanos now) const {
 
 void Worker::loop() {
   settle(number_, options_.cpu);
+  Placement placement(clock(), options_.chooses);
+  bool slept = false;
   bool idle = false;
   Nanos idle_since = 0;
   for (;;) {
@@ -263,6 +267,7 @@ void Worker::loop() {
     dataplane_.set_clock(now);
     exchange_.hear(dataplane_);
     dataplane_.timers();
+    if (slept && !ready_.empty()) placement.woken();
     const bool served = serve_round();
     if (!served && !idle) idle_since = now;
     idle = !served;
@@ -271,7 +276,9 @@ void Worker::loop() {
     const bool spins = !ready_.empty() || (options_.spin != 0 && (!idle || now - idle_since < options_.spin));
     const bool input = std::any_of(polled_.begin(), polled_.end(),
                                    [&](uint16_t port) { return dataplane_.port(port)->next_due() != kNever; });
-    if (!wait(spins || input ? 0 : sleep_ms(now))) dataplane_.idle();
+    placement.review(now);
+    slept = !spins && !input;
+    if (!wait(slept ? sleep_ms(now) : 0)) dataplane_.idle();
   }
   do_commands();
 }
