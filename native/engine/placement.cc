@@ -10,7 +10,7 @@ namespace overlane {
 
 namespace {
 
-constexpr Nanos kRare = 10'000'000;         // with longer between two wake-ups, nothing is gained
+constexpr Nanos kRare = 100'000'000;        // with longer between two wake-ups, nothing is gained
 constexpr Nanos kLate = 1'000'000;          // to wait so long for the CPU, a wake-up: somebody is in the way
 constexpr Nanos kPatience = 1'000'000'000;  // before it tries again
 

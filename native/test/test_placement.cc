@@ -82,7 +82,7 @@ TEST("placement: who has work again and again keeps to one CPU, and lets go of i
   CHECK(same(affinity(), only(placement.home())));
   pass(placement, 2 * kWindow, 20);
   CHECK(same(affinity(), only(placement.home())));
-  pass(placement, 102 * kWindow, 20);  // a second
+  pass(placement, 102 * kWindow, 5);  // a second
   CHECK_EQ(placement.home(), -1);
   CHECK(same(affinity(), before));
 }
