@@ -3,9 +3,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { congestionControls, systemCongestion } from '../../bench/live/congestion.js';
+import { Lab } from '../../bench/live/lab.js';
 import { chooseLive, runLive } from '../../bench/live/main.js';
 import { listNamespaces, prefixOf, sweep } from '../../bench/live/names.js';
 import { root } from '../../bench/live/root.js';
+import { CONTAINERS } from '../../bench/live/setup.js';
+import { veth } from '../../bench/live/setups/veth.js';
 import { hasTool } from '../peers.js';
 
 const never = new AbortController().signal;
@@ -38,6 +42,7 @@ describe.skipIf(!able)(`live traffic ${NEEDS}`, () => {
     expect(udp.figures.loss_percent!.max).toBeLessThan(0.1);
     const tcp = outcome.rows.find(({ gauge }) => gauge === 'tcp')!;
     expect(tcp.figures.cpu_ms_per_gbit!.median).toBeGreaterThan(0);
+    expect(outcome.congestion).toBe(systemCongestion());
     expect(outcome.generator!.sendmmsg).toBeGreaterThan(1000);
     expect(left()).toEqual([]);
   });
@@ -62,6 +67,27 @@ describe.skipIf(!able)(`live traffic ${NEEDS}`, () => {
       expect(left()).toEqual([]);
     },
   );
+
+  it.each(congestionControls().allowed)('has TCP with %s, of which iperf3 and the host know nothing', async (name) => {
+    const before = systemCongestion();
+    const lab = new Lab('congestion', name, never);
+    try {
+      const { a, b } = await veth.up(lab);
+      const server = b.start('iperf3', ['--server', '--one-off', '--forceflush']);
+      try {
+        await server.until(/listening/i, AbortSignal.timeout(5000));
+        const args = ['--client', CONTAINERS[1].ip, '--bytes', '1M', '--json'];
+        const { end } = JSON.parse(await a.run('iperf3', args)) as { end: Record<string, unknown> };
+        expect(end).toMatchObject({ sender_tcp_congestion: name, receiver_tcp_congestion: name });
+      } finally {
+        await server.stop();
+      }
+    } finally {
+      await lab.close();
+    }
+    expect(systemCongestion()).toBe(before);
+    expect(left()).toEqual([]);
+  });
 
   it('leaves nothing behind when it is interrupted', { timeout: 30_000 }, async () => {
     const stop = new AbortController();
