@@ -81,7 +81,7 @@ export function bridgeDriver(context: DriverContext): Driver {
       const port = openEndpointPort(context, endpoint, sandbox, { mtu });
       try {
         bridge.attach(port, { mac: endpoint.mac!, isolated: !icc });
-        await host.publish(endpoint, { interface: name, hostIp });
+        await host.ports.publish(endpoint, { interface: name, hostIp });
       } catch (error) {
         closeEndpointPort(context, endpoint, sandbox);
         throw error;
@@ -91,7 +91,7 @@ export function bridgeDriver(context: DriverContext): Driver {
 
     async leave(_network, endpoint, sandbox) {
       closeEndpointPort(context, endpoint, sandbox);
-      await host.unpublish(endpoint);
+      await host.ports.unpublish(endpoint);
     },
 
     gateway: gatewayPort,
