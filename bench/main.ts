@@ -18,7 +18,7 @@ import { pictures } from './report/svg.js';
 import { formatReport as formatOutcome, type Terminal } from './report/table.js';
 
 export { productProblem } from './harness/product.js';
-export { liveProblem } from './live/main.js';
+export { congestionProblem, liveProblem } from './live/main.js';
 
 export interface BenchOptions {
   rounds: number;
@@ -32,6 +32,8 @@ export interface BenchOptions {
   variants: readonly Variant[];
   /** Real traffic through network namespaces in place of the trials. */
   live: boolean;
+  /** With `live`: TCP's congestion control; default that of the system. */
+  congestion?: string;
 }
 
 function isLive(outcome: Outcome | LiveOutcome): outcome is LiveOutcome {

@@ -110,18 +110,16 @@ export {
 } from './keyring/keyring.js';
 export type { CryptoEngine, KeyOptions, KeyringOptions, RotationOptions } from './keyring/keyring-options.js';
 export type { KeyBits, Profile } from './keyring/secret.js';
-export {
-  parseTopology,
-  readTopology,
-  type Topology,
-  type TopologyAttachment,
-  type TopologyBridge,
-  type TopologyFdb,
-  type TopologyFrameUnderlay,
-  type TopologyOptions,
-  type TopologyPeer,
-  type TopologyPort,
-  type TopologyUnderlay,
-} from './topology.js';
+export { parseTopology, readTopology, type Topology } from './topology.js';
 export { buildTopology } from './topology-build.js';
+export type {
+  TopologyAttachment,
+  TopologyBridge,
+  TopologyFdb,
+  TopologyFrameUnderlay,
+  TopologyOptions,
+  TopologyPeer,
+  TopologyPort,
+  TopologyUnderlay,
+} from './topology-options.js';
 export * from './wire/decode.js';

@@ -10,14 +10,8 @@ import type { Underlay } from './dataplane/underlay.js';
 import type { UdpUnderlayOptions } from './dataplane/underlay-options.js';
 import type { Profile } from './keyring/secret.js';
 import { suggestion } from './suggest.js';
-import {
-  relocate,
-  type Topology,
-  type TopologyBridge,
-  type TopologyOptions,
-  type TopologyPeer,
-  topologyError,
-} from './topology.js';
+import { relocate, type Topology, topologyError } from './topology.js';
+import type { TopologyBridge, TopologyOptions, TopologyPeer } from './topology-options.js';
 import { encryptionOptions, portOptions, rehearseEncryption, rehearsePort, rehearseUdp } from './topology-ports.js';
 
 /**

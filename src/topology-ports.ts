@@ -14,7 +14,8 @@ import { MAX_MTU } from './dataplane/mtu.js';
 import { type PortOptions, pcapPortOptions, refuseMode, STDIN } from './dataplane/port-options.js';
 import { type UdpUnderlayOptions, udpUnderlayOptions } from './dataplane/underlay-options.js';
 import { NULL_ENGINE } from './keyring/keyring-options.js';
-import { type Topology, type TopologyPort, topologyError } from './topology.js';
+import { type Topology, topologyError } from './topology.js';
+import type { TopologyPort } from './topology-options.js';
 
 /** Options of `addPort()`. */
 export function portOptions(topology: Topology, name: string, port: TopologyPort): PortOptions {

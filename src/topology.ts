@@ -2,99 +2,14 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml';
-import { type AttachOptions, attachBasics, type NeighborOptions, neighborOptions } from './dataplane/bridge-entries.js';
-import { type BridgeOptions, bridgeBasics, vlan, vni } from './dataplane/bridge-options.js';
-import { dotted, expects, findMistake, name, optionsOf, shown, text } from './dataplane/check.js';
-import { type DataplaneOptions, tuning } from './dataplane/dataplane-options.js';
-import { checkEncryption, type EncryptionOptions } from './dataplane/encryption-options.js';
-import {
-  livePorts,
-  type PacketPortOptions,
-  type TapPortOptions,
-  type XdpPortOptions,
-} from './dataplane/live-port-options.js';
-import {
-  checkPortType,
-  checkType,
-  type MemoryPortOptions,
-  memoryPort,
-  type PcapPortOptions,
-  pcapPort,
-} from './dataplane/port-options.js';
-import {
-  type FrameUnderlayOptions,
-  frameUnderlayBasics,
-  type UdpUnderlayOptions,
-  UNDERLAY_TYPES,
-  udpUnderlayBasics,
-} from './dataplane/underlay-options.js';
+import { dotted, findMistake, name, shown } from './dataplane/check.js';
+import { checkEncryption } from './dataplane/encryption-options.js';
+import { checkPortType, checkType } from './dataplane/port-options.js';
+import { UNDERLAY_TYPES } from './dataplane/underlay-options.js';
 import { type ErrorCode, OverlaneError } from './errors.js';
 import { refuseShared } from './keyring/key-file.js';
 import { redact } from './keyring/secret.js';
-import Type from './schema.js';
-
-/**
- * Options of `addPort()`; the port's name is the key. In a live port, `interface` or `name`, which mean the same here, is the interface;
- * default the key.
- */
-export type TopologyPort =
-  | Omit<MemoryPortOptions, 'name' | 'loop'>
-  | Omit<PcapPortOptions, 'name'>
-  | TopologyTap
-  | PacketPortOptions
-  | XdpPortOptions;
-
-/** What a topology makes ends with it. */
-type TopologyTap = Omit<TapPortOptions, 'persistent' | 'alias'>;
-
-/** Options of `addUnderlay()`, with the name of a port; the underlay's own name is the key. */
-export interface TopologyFrameUnderlay extends Omit<FrameUnderlayOptions, 'name' | 'port'> {
-  port: string;
-}
-
-/** An underlay; its own name is the key. */
-export type TopologyUnderlay = TopologyFrameUnderlay | Omit<UdpUnderlayOptions, 'name'>;
-
-/** Options of `attach()`, with the name of a port. */
-export interface TopologyAttachment extends AttachOptions {
-  port: string;
-}
-
-/** A static local FDB entry. */
-export interface TopologyFdb {
-  mac: string;
-  port: string;
-  vlan?: number;
-}
-
-/** Options of `addBridge()`, with the name of an underlay, and what is on the bridge; its own name is the key. */
-export interface TopologyBridge extends Omit<BridgeOptions, 'name' | 'underlay' | 'encryption'> {
-  underlay?: string;
-  /** `keys`: a key file, or the keys themselves, and then only the owner may read the topology. Bridges with equal ones share a keyring. */
-  encryption?: EncryptionOptions;
-  /** Names of ports, or options of `attach()` with the name as `port`. */
-  ports?: (string | TopologyAttachment)[];
-  fdb?: TopologyFdb[];
-  neighbors?: NeighborOptions[];
-}
-
-/** Options of `addPeer()`, with the VNI in place of the VLAN. */
-export interface TopologyPeer {
-  vni: number;
-  mac: string;
-  ip?: string;
-  vtep: string;
-  /** Which bridge, where several have that VNI. */
-  bridge?: string;
-}
-
-/** What a topology file holds. */
-export interface TopologyOptions extends Omit<DataplaneOptions, 'mode'> {
-  ports?: Record<string, TopologyPort>;
-  underlays?: Record<string, TopologyUnderlay>;
-  bridges?: Record<string, TopologyBridge>;
-  peers?: TopologyPeer[];
-}
+import { attachmentSchema, partSchemas, type TopologyOptions, topologySchema } from './topology-options.js';
 
 /** A topology that was read and whose keys and types are right; whether it makes sense is found out by building it. */
 export interface Topology {
@@ -106,44 +21,6 @@ export interface Topology {
   /** `file:line:column: the.path` of a value. */
   locate(path: string[]): string;
 }
-
-const named = (what: string) =>
-  Type.Optional(expects(`an object of ${what} by name`, Type.Record(Type.String(), Type.Unknown())));
-
-const schema = optionsOf<TopologyOptions>({
-  ...tuning,
-  ports: named('ports'),
-  underlays: named('underlays'),
-  bridges: named('bridges'),
-  peers: Type.Optional(expects('a list of peers', Type.Array(Type.Unknown()))),
-});
-
-const { name: _portName, loop: _loop, ...memoryBasics } = memoryPort.properties;
-const { persistent: _persistent, alias: _alias, ...tapBasics } = livePorts.tap.properties;
-const { name: _pcapName, ...pcapBasics } = pcapPort.properties;
-const attachment = optionsOf<TopologyAttachment>({ port: text, ...attachBasics });
-
-const schemas = {
-  memory: optionsOf<Omit<MemoryPortOptions, 'name' | 'loop'>>(memoryBasics as never),
-  pcap: optionsOf<Omit<PcapPortOptions, 'name'>>(pcapBasics as never),
-  ...livePorts,
-  tap: optionsOf<TopologyTap>(tapBasics as never),
-  frame: optionsOf<TopologyFrameUnderlay>({ ...frameUnderlayBasics, port: text }),
-  udp: optionsOf<Omit<UdpUnderlayOptions, 'name'>>(udpUnderlayBasics),
-  bridge: optionsOf<TopologyBridge>({
-    ...bridgeBasics,
-    underlay: Type.Optional(text),
-    ports: Type.Optional(expects('a list of port names', Type.Array(Type.Unknown()))),
-    fdb: Type.Optional(
-      expects(
-        'a list of { mac, port }',
-        Type.Array(optionsOf<TopologyFdb>({ mac: text, port: text, vlan: Type.Optional(vlan) })),
-      ),
-    ),
-    neighbors: Type.Optional(expects('a list of { ip, mac }', Type.Array(neighborOptions))),
-  }),
-  peer: optionsOf<TopologyPeer>({ vni, mac: text, ip: Type.Optional(text), vtep: text, bridge: Type.Optional(text) }),
-};
 
 /**
  * Reads a topology file.
@@ -242,7 +119,7 @@ function startOf(node: unknown): number | undefined {
 
 function checkAll(topology: Topology): void {
   const { options } = topology;
-  check(topology, schema, options, []);
+  check(topology, topologySchema, options, []);
   for (const [kind, entries] of Object.entries({
     ports: options.ports,
     underlays: options.underlays,
@@ -255,28 +132,28 @@ function checkAll(topology: Topology): void {
   }
   for (const [key, port] of Object.entries(options.ports ?? {})) {
     relocate(topology, ['ports', key], () => checkPortType(port, 'the port'));
-    check(topology, schemas[port.type], port, ['ports', key]);
+    check(topology, partSchemas[port.type], port, ['ports', key]);
   }
   for (const [key, underlay] of Object.entries(options.underlays ?? {})) {
     relocate(topology, ['underlays', key], () => checkType(underlay, 'the underlay', 'underlay', UNDERLAY_TYPES));
-    check(topology, schemas[underlay.type], underlay, ['underlays', key]);
+    check(topology, partSchemas[underlay.type], underlay, ['underlays', key]);
   }
   for (const [key, bridge] of Object.entries(options.bridges ?? {})) {
-    check(topology, schemas.bridge, bridge, ['bridges', key]);
+    check(topology, partSchemas.bridge, bridge, ['bridges', key]);
     const { encryption } = bridge;
     if (encryption !== undefined) {
       relocate(topology, ['bridges', key, 'encryption'], () => checkEncryption(encryption));
     }
     bridge.ports?.forEach((port, i) => {
-      if (typeof port !== 'string') check(topology, attachment, port, ['bridges', key, 'ports', String(i)]);
+      if (typeof port !== 'string') check(topology, attachmentSchema, port, ['bridges', key, 'ports', String(i)]);
     });
   }
   options.peers?.forEach((peer, i) => {
-    check(topology, schemas.peer, peer, ['peers', String(i)]);
+    check(topology, partSchemas.peer, peer, ['peers', String(i)]);
   });
 }
 
-function check(topology: Topology, against: typeof schema, value: unknown, path: string[]): void {
+function check(topology: Topology, against: typeof topologySchema, value: unknown, path: string[]): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw topologyError(`${topology.locate(path)}: must be an object, not ${shown(value)}`);
   }

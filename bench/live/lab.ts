@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findProgram } from '../peers/peer.js';
 import { PeerProcess, runTool } from '../peers/process.js';
+import { DEFAULT_CONGESTION } from './congestion.js';
 import { prefixOf } from './names.js';
 
 /** Milliseconds for a command that only configures something. */
 const COMMAND_LIMIT = 10_000;
+/** A namespace shows its own settings to who is inside; one that is right already may be one that it could not be given. */
+const SET = 'read -r is <"$1"; [ "$is" = "$2" ] || echo "$2" >"$1"';
 
 /** A command line that is started inside a namespace. */
 export class Namespace {
@@ -66,12 +69,14 @@ export class Lab {
   readonly directory: string;
   readonly daemons: Daemon[] = [];
   readonly #prefix: string;
+  readonly #congestion: string;
   readonly #namespaces: Namespace[] = [];
   readonly #undo: (() => void)[] = [];
 
-  /** `slug` tells the setups of a run apart. */
-  constructor(slug: string, signal: AbortSignal) {
+  /** `slug` tells the setups of a run apart; `congestion` is TCP's congestion control in all namespaces. */
+  constructor(slug: string, congestion: string, signal: AbortSignal) {
     this.#prefix = `${prefixOf(process.pid)}${slug}-`;
+    this.#congestion = congestion;
     this.signal = signal;
     this.directory = mkdtempSync(join(tmpdir(), this.#prefix));
   }
@@ -82,6 +87,7 @@ export class Lab {
     this.#namespaces.push(space);
     await runTool(program('ip'), ['netns', 'add', space.name], limited(this.signal, COMMAND_LIMIT));
     await space.ip('link', 'set', 'lo', 'up');
+    await space.run('sh', ['-c', SET, 'sh', DEFAULT_CONGESTION, this.#congestion]);
     return space;
   }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeMachine } from '../harness/machine.js';
 import { type Progress, plan } from '../harness/schedule.js';
+import { systemCongestion } from './congestion.js';
 import { daemonSeconds, daemonSince, type Gauge, type GaugeOptions, type Live } from './gauge.js';
 import { pingGauge } from './gauges/ping.js';
 import { tcpGauges } from './gauges/tcp.js';
@@ -25,6 +26,8 @@ import { SETUPS } from './setups/index.js';
 import { veth } from './setups/veth.js';
 import { sendUdp } from './udp-load.js';
 
+export { congestionProblem } from './congestion.js';
+
 export const GAUGES: readonly Gauge[] = [...tcpGauges, ...udpGauges, pingGauge];
 
 const PINNING =
@@ -40,6 +43,8 @@ export interface LiveOptions {
   quick: boolean;
   /** With wireguard-go and nebula. */
   peers: boolean;
+  /** TCP's congestion control, such as `cubic`; default that of the system. */
+  congestion?: string;
 }
 
 interface Cell {
@@ -67,9 +72,11 @@ class Stage {
   readonly #labs: Lab[] = [];
   readonly up = new Map<Setup, Live>();
   readonly states = new Map<Setup, SetupState>();
+  readonly #congestion: string;
   readonly #signal: AbortSignal;
 
-  constructor(signal: AbortSignal) {
+  constructor(congestion: string, signal: AbortSignal) {
+    this.#congestion = congestion;
     this.#signal = signal;
   }
 
@@ -79,7 +86,7 @@ class Stage {
     const state: SetupState = { name, about, kind, idleCpu: null, absent: setup.missing(), failure: null };
     this.states.set(setup, state);
     if (state.absent !== null) return;
-    const lab = new Lab(slug(setup), this.#signal);
+    const lab = new Lab(slug(setup), this.#congestion, this.#signal);
     this.#labs.push(lab);
     try {
       const ends = await setup.up(lab);
@@ -120,7 +127,8 @@ export async function runLive(
   const date = new Date().toISOString();
   const setups = SETUPS.filter((setup) => cells.some((cell) => cell.setup === setup));
   const results: CellResult[] = cells.map((cell) => ({ ...cell, samples: [] }));
-  const stage = new Stage(signal);
+  const congestion = options.congestion ?? systemCongestion();
+  const stage = new Stage(congestion, signal);
   const of = setups.length + cells.length * options.rounds;
   let generator: Generator | null = null;
   try {
@@ -140,7 +148,7 @@ export async function runLive(
   } finally {
     await stage.close();
   }
-  return toOutcome({ date, options, interrupted: signal.aborted, generator, stage, results });
+  return toOutcome({ date, options, congestion, interrupted: signal.aborted, generator, stage, results });
 }
 
 async function measureAll(
@@ -193,13 +201,14 @@ async function measureGenerator(
 interface Parts {
   date: string;
   options: LiveOptions;
+  congestion: string;
   interrupted: boolean;
   generator: Generator | null;
   stage: Stage;
   results: readonly CellResult[];
 }
 
-function toOutcome({ date, options, interrupted, generator, stage, results }: Parts): LiveOutcome {
+function toOutcome({ date, options, congestion, interrupted, generator, stage, results }: Parts): LiveOutcome {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   return {
     format: 1,
@@ -208,6 +217,7 @@ function toOutcome({ date, options, interrupted, generator, stage, results }: Pa
     date,
     machine: describeMachine(),
     pinning: PINNING,
+    congestion,
     rounds: options.rounds,
     seconds: options.seconds,
     interrupted,

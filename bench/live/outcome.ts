@@ -78,6 +78,8 @@ export interface LiveOutcome {
   date: string;
   machine: Machine;
   pinning: string;
+  /** TCP's congestion control in all namespaces, such as `cubic`. */
+  congestion: string;
   rounds: number;
   seconds: number;
   interrupted: boolean;

@@ -68,19 +68,20 @@ function draw(outcome: LiveOutcome, picture: Picture): string | null {
 }
 
 function render(
-  { machine, rounds }: LiveOutcome,
-  { title, unit }: Picture,
+  { machine, rounds, congestion }: LiveOutcome,
+  { title, unit, gauge }: Picture,
   setups: string[],
   series: Map<string, (Spread | undefined)[]>,
 ): string {
   const highest = [...series.values()].flat().flatMap((value) => value?.max ?? []);
+  const of = `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}; median of ${rounds} rounds, lines: min-max`;
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT });
   chart.setOption({
     animation: false,
     backgroundColor: '#fff',
     title: {
       text: title,
-      subtext: `${machine.cpu}, ${machine.cores} cores, ${machine.kernel}; median of ${rounds} rounds, lines: min-max`,
+      subtext: gauge === 'tcp' ? `${of}\nTCP's congestion control: ${congestion}` : of,
       left: 'center',
     },
     legend: { itemGap: 28, bottom: 0, type: 'plain' },

@@ -92,10 +92,11 @@ function generatorLine({ sendmmsg, gso }: Generator): string {
 
 /** The whole report, without a final newline. */
 export function formatLive(outcome: LiveOutcome, terminal: Terminal): string {
-  const { machine, pinning, rounds, seconds, generator, setups, rows, ratios } = outcome;
+  const { machine, pinning, congestion, rounds, seconds, generator, setups, rows, ratios } = outcome;
   const facts = [
     machineLine(machine),
     `${pinning}; ${rounds} rounds of ${seconds} s, interleaved; median of the rounds`,
+    `TCP's congestion control: ${congestion}`,
     ...(generator === null ? [] : [generatorLine(generator)]),
   ];
   const columns = ['measured', 'what', 'setup', right('median'), right('min-max'), 'unit'];

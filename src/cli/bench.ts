@@ -15,6 +15,7 @@ interface BenchModule {
   misses(outcome: Outcome): string[];
   productProblem(root: string): string | null;
   liveProblem(): string | null;
+  congestionProblem(name: string): string | null;
 }
 
 interface BenchOptions {
@@ -25,6 +26,7 @@ interface BenchOptions {
   peers: boolean;
   variants: Variant[];
   live: boolean;
+  congestion?: string;
 }
 
 interface BenchProgress {
@@ -99,8 +101,13 @@ function checkVariants(bench: BenchModule, variants: readonly Variant[]): void {
   }
 }
 
-function checkLive(bench: BenchModule, { live, list, variant }: Flags): void {
-  if (!live) return;
+function checkLive(bench: BenchModule, { live, list, variant, congestion }: Flags): void {
+  if (!live) {
+    if (congestion === undefined) return;
+    throw new OverlaneError('ERR_OVERLANE_OPTION', '--congestion is about TCP, which only --live measures; add that');
+  }
+  const refused = congestion === undefined ? null : bench.congestionProblem(congestion);
+  if (refused !== null) throw new OverlaneError('ERR_OVERLANE_OPTION', `--congestion: ${refused}`);
   if (variant.length > 0) throw new OverlaneError('ERR_OVERLANE_OPTION', '--variant has no meaning with --live');
   const problem = list ? null : bench.liveProblem();
   if (problem !== null) throw new OverlaneError('ERR_OVERLANE_PERMISSION', `--live: ${problem}`);
@@ -118,6 +125,7 @@ async function bench(flags: Flags): Promise<void> {
     variants: flags.variant,
     live: flags.live,
     ...(flags.only === undefined ? {} : { only: flags.only }),
+    ...(flags.congestion === undefined ? {} : { congestion: flags.congestion }),
   };
   const names = await module.listCells(options);
   if (names.length === 0) {
@@ -181,6 +189,7 @@ export function benchCommand(): Command {
     .option('--quick', 'a small set in a few seconds, without peers', false)
     .option('--no-peers', 'without dpdk-testpmd and OVS-DPDK; with --live, without wireguard-go and nebula')
     .option('--live', 'real traffic between network namespaces, against the kernel; needs root', false)
+    .option('--congestion <name>', "with --live: TCP's congestion control, such as cubic (default: the system's)")
     .addOption(
       new Option('--variant <name=dir>', 'measure another built checkout of overlane too; may be repeated')
         .argParser(variant)

@@ -53,7 +53,7 @@ export async function joinSandbox(
     sandbox: sandbox.id,
     interface: endpoint.mac === null ? null : freeInterface(core, sandbox),
     rank: (others.at(-1)?.rank ?? 0) + 1,
-    ports: await core.context.host.choosePorts(endpoint.ports),
+    ports: await core.context.host.ports.choose(endpoint.ports),
   };
   await driverOf(core, network.driver).check?.(network, joined);
   await enter(core, network, joined, sandbox);

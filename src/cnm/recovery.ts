@@ -83,7 +83,7 @@ export function startRecovery(core: Core): () => void {
 }
 
 function isIncomplete({ lost, context }: Core): boolean {
-  return lost.networks.size + lost.endpoints.size > 0 || context.host.incomplete;
+  return lost.networks.size + lost.endpoints.size > 0 || context.host.ports.incomplete;
 }
 
 /** Somebody has deleted an interface: a network's is made again, and whoever deletes that of a container is left with what he wanted. */
@@ -107,7 +107,7 @@ function noteFailure(core: Core, dataplane: Dataplane, port: string): void {
 
 async function recover(core: Core): Promise<void> {
   const { registry, lost, context } = core;
-  await context.host.mending(async () => {
+  await context.host.ports.mending(async () => {
     for (const id of [...lost.networks.keys()]) {
       const network = registry.network.get(id);
       if (network === undefined) lost.networks.delete(id);
@@ -125,5 +125,5 @@ async function recover(core: Core): Promise<void> {
       refresh(core, sandbox);
     }
   });
-  await context.host.republish();
+  await context.host.ports.republish();
 }

@@ -5,14 +5,15 @@
 
 import { containerMac, formatMac, inSameSubnet, parseIp } from '../address.js';
 import { shortId } from '../cnm/ids.js';
-import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
+import type { NetworkRecord } from '../cnm/records.js';
 import type { Bridge } from '../dataplane/bridge.js';
 import { isInterfaceName } from '../dataplane/link-options.js';
 import { OverlaneError } from '../errors.js';
-import { type Driver, type DriverContext, gatewaysFor, notOpen, settledOf } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, settledOf } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
 import { refuseForeign, removeMarked } from './marked.js';
 import { bridgeName, gatewayPort } from './names.js';
+import { bridgeOf, bridgesOf, requireBridge } from './one-bridge.js';
 import { MTU_OPTION, OptionReader } from './options.js';
 
 const PREFIX = 'com.docker.network.bridge.';
@@ -38,7 +39,6 @@ interface Settled {
 
 export function bridgeDriver(context: DriverContext): Driver {
   const { dataplane, host } = context;
-  const bridgeOf = (network: NetworkRecord) => dataplane.bridges.get(bridgeName(network));
   return {
     name: 'bridge',
     scope: 'local',
@@ -48,7 +48,7 @@ export function bridgeDriver(context: DriverContext): Driver {
 
     async open(network) {
       const { interface: name, mtu, icc, masquerade } = settledOf<Settled>(network);
-      const known = bridgeOf(network);
+      const known = bridgeOf(context, network);
       const bridge = known ?? dataplane.addBridge({ name: bridgeName(network) });
       try {
         openGateway(network, bridge, mtu);
@@ -67,7 +67,7 @@ export function bridgeDriver(context: DriverContext): Driver {
     },
 
     async close(network) {
-      bridgeOf(network)?.close();
+      bridgeOf(context, network)?.close();
       // One that could not be brought back after the last start is there nevertheless.
       if (dataplane.ports.has(gatewayPort(network))) closeGateway(network);
       else removeMarked(context, null, network.id);
@@ -76,12 +76,11 @@ export function bridgeDriver(context: DriverContext): Driver {
 
     async join(network, endpoint, sandbox) {
       const { mtu, icc, hostIp, interface: name } = settledOf<Settled>(network);
-      const bridge = bridgeOf(network);
-      if (bridge === undefined) throw notOpen(network);
+      const bridge = requireBridge(context, network);
       const port = openEndpointPort(context, endpoint, sandbox, { mtu });
       try {
         bridge.attach(port, { mac: endpoint.mac!, isolated: !icc });
-        await host.publish(endpoint, { interface: name, hostIp });
+        await host.ports.publish(endpoint, { interface: name, hostIp });
       } catch (error) {
         closeEndpointPort(context, endpoint, sandbox);
         throw error;
@@ -91,12 +90,12 @@ export function bridgeDriver(context: DriverContext): Driver {
 
     async leave(_network, endpoint, sandbox) {
       closeEndpointPort(context, endpoint, sandbox);
-      await host.unpublish(endpoint);
+      await host.ports.unpublish(endpoint);
     },
 
     gateway: gatewayPort,
-    bridges: (network) => (bridgeOf(network) === undefined ? [] : [bridgeName(network)]),
-    port: (endpoint: EndpointRecord) => endpointPort(endpoint),
+    bridges: (network) => bridgesOf(context, network),
+    port: endpointPort,
   };
 
   /** The host's end: new, or the one of the last run; in place of one that somebody has deleted. */

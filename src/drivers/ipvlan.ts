@@ -5,10 +5,11 @@
 import { containerMac, formatMac, withoutPrefix } from '../address.js';
 import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
 import { listLinks } from '../netns/links.js';
-import { type Driver, type DriverContext, gatewaysFor, notOpen, settledOf } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, settledOf } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
 import { removeMarked } from './marked.js';
 import { bridgeName, gatewayPort } from './names.js';
+import { bridgeOf, bridgesOf, requireBridge } from './one-bridge.js';
 import { OptionReader } from './options.js';
 import {
   closeParent,
@@ -72,7 +73,7 @@ export function ipvlanDriver(context: DriverContext): Driver {
   }
 
   async function close(network: NetworkRecord): Promise<void> {
-    dataplane.bridges.get(bridgeName(network))?.close();
+    bridgeOf(context, network)?.close();
     const router = dataplane.ports.get(gatewayPort(network));
     router?.close();
     const { parent } = settledOf<Settled>(network);
@@ -120,8 +121,7 @@ export function ipvlanDriver(context: DriverContext): Driver {
 
     async join(network, endpoint, sandbox) {
       const { parent } = settledOf<Settled>(network);
-      const bridge = dataplane.bridges.get(bridgeName(network));
-      if (bridge === undefined) throw notOpen(network);
+      const bridge = requireBridge(context, network);
       const uplink = parent === null || routed(network) ? null : openParent(context, parent);
       const port = openEndpointPort(context, endpoint, sandbox, { mtu: uplink?.mtu ?? MTU, linkLocal: false });
       try {
@@ -138,8 +138,8 @@ export function ipvlanDriver(context: DriverContext): Driver {
       await hide(network, endpoint, false);
     },
 
-    bridges: (network) => (dataplane.bridges.has(bridgeName(network)) ? [bridgeName(network)] : []),
-    port: (endpoint: EndpointRecord) => endpointPort(endpoint),
+    bridges: (network) => bridgesOf(context, network),
+    port: endpointPort,
   };
 }
 

@@ -3,11 +3,12 @@
  * kernel's macvlan, host and containers do not reach each other through the parent.
  */
 
-import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
+import type { NetworkRecord } from '../cnm/records.js';
 import { OverlaneError } from '../errors.js';
-import { type Driver, type DriverContext, gatewaysFor, notOpen, settledOf } from './driver.js';
+import { type Driver, type DriverContext, gatewaysFor, settledOf } from './driver.js';
 import { closeEndpointPort, endpointPort, openEndpointPort } from './endpoint-port.js';
 import { bridgeName } from './names.js';
+import { bridgeOf, bridgesOf, requireBridge } from './one-bridge.js';
 import { OptionReader } from './options.js';
 import {
   closeParent,
@@ -35,7 +36,7 @@ interface Settled {
 export function macvlanDriver(context: DriverContext): Driver {
   const { dataplane } = context;
   const close = (network: NetworkRecord) => {
-    dataplane.bridges.get(bridgeName(network))?.close();
+    bridgeOf(context, network)?.close();
     const { parent } = settledOf<Settled>(network);
     if (parent !== null) closeParent(context, parent);
   };
@@ -65,8 +66,7 @@ export function macvlanDriver(context: DriverContext): Driver {
 
     async join(network, endpoint, sandbox) {
       const { parent, mode } = settledOf<Settled>(network);
-      const bridge = dataplane.bridges.get(bridgeName(network));
-      if (bridge === undefined) throw notOpen(network);
+      const bridge = requireBridge(context, network);
       const uplink = parent === null ? null : openParent(context, parent);
       const mac = mode === 'passthru' ? uplink!.mac! : endpoint.mac!;
       const port = openEndpointPort(context, endpoint, sandbox, { mtu: uplink?.mtu ?? MTU, mac });
@@ -80,8 +80,8 @@ export function macvlanDriver(context: DriverContext): Driver {
     },
     leave: async (_network, endpoint, sandbox) => closeEndpointPort(context, endpoint, sandbox),
 
-    bridges: (network) => (dataplane.bridges.has(bridgeName(network)) ? [bridgeName(network)] : []),
-    port: (endpoint: EndpointRecord) => endpointPort(endpoint),
+    bridges: (network) => bridgesOf(context, network),
+    port: endpointPort,
   };
 }
 

@@ -3,7 +3,7 @@
  * router in the dataplane of every node (an anycast gateway), so that a packet between subnets crosses the wire once. A node holds a
  * network only while it has an endpoint on it.
  */
-import type { EndpointRecord, NetworkRecord } from '../cnm/records.js';
+import type { NetworkRecord } from '../cnm/records.js';
 import { segmentsOf } from '../cnm/segments.js';
 import { OverlaneError } from '../errors.js';
 import { type Driver, type DriverContext, settledOf } from './driver.js';
@@ -88,7 +88,7 @@ export function overlayDriver(context: DriverContext, settings: OverlaySettings 
     },
 
     bridges: (network) => nodes.get(network.id)?.bridges ?? [],
-    port: (endpoint: EndpointRecord) => endpointPort(endpoint),
+    port: endpointPort,
   };
 }
 

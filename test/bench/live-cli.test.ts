@@ -21,8 +21,16 @@ describe.skipIf(!isBuilt)('overlane bench --live (needs dist: npm run build)', (
     expect(bench('--list').stdout).not.toContain('kernel vxlan');
   });
 
+  it('takes a congestion control only where there is TCP', () => {
+    const run = bench('--congestion', 'reno', '--list');
+    expect(run.stderr).toMatch(/only --live measures/);
+    expect(run.status).toBe(2);
+    expect(bench('--live', '--congestion', 'reno', '--list').status).toBe(0);
+  });
+
   it.each([
     [['--variant', `mine=${root}`], /--variant has no meaning with --live/],
+    [['--congestion', 'nosuch'], /--congestion: this kernel has no 'nosuch'; available are .*\breno\b/],
     [['--only', 'no such thing'], /nothing is called like 'no such thing'/],
   ])('refuses %o', (args, message) => {
     const run = bench('--live', ...args);

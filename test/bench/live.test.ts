@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { congestionProblem } from '../../bench/live/congestion.js';
 import { foreignTicks, parseProcess, parseStat } from '../../bench/live/cpu.js';
 import type { Figures, Gauge } from '../../bench/live/gauge.js';
 import { parsePing } from '../../bench/live/gauges/ping.js';
@@ -288,6 +289,7 @@ const outcome: LiveOutcome = {
     virtual: true,
   },
   pinning: 'nothing is pinned',
+  congestion: 'westwood',
   rounds: 3,
   seconds: 1,
   interrupted: false,
@@ -364,6 +366,7 @@ describe('the report', () => {
     expect(text).toContain('absent: not installed (apt-get install nebula)');
     expect(text).toContain('then failed: iperf3: control socket has closed');
     expect(text).toContain('idle: 50 % of a core, which disturbs the others');
+    expect(text).toContain("TCP's congestion control: westwood");
     expect(text).toContain('150 kpps; with UDP_SEGMENT 800 kpps');
     expect(text).toContain('overlane udp;tcp;1 stream;kernel vxlan;0.82 x;0.67-0.91;1 x;missed');
     expect(text).not.toContain('disturbed (');
@@ -383,9 +386,25 @@ describe('the report', () => {
   it('draws what was measured, and nothing of nothing', () => {
     const files = livePictures(outcome);
     expect([...files.keys()]).toEqual(['live-tcp.svg', 'live-cpu.svg', 'live-ping.svg']);
-    for (const text of ['kernel vxlan', 'Gb/s', 'Test CPU', '1 stream'])
+    for (const text of ['kernel vxlan', 'Gb/s', 'Test CPU', '1 stream', 'westwood'])
       expect(files.get('live-tcp.svg')).toContain(text);
+    expect(files.get('live-ping.svg')).not.toContain('westwood');
     expect(livePictures({ ...outcome, rows: [] }).size).toBe(0);
+  });
+});
+
+describe("TCP's congestion control", () => {
+  const controls = { available: ['reno', 'bbr', 'cubic'], allowed: ['reno', 'cubic'] };
+
+  it.each([
+    ['cubic', null],
+    ['vegas', /no 'vegas'; available are reno, bbr, cubic, and modprobe tcp_NAME/],
+    ['', /no ''; available are/],
+    ['bbr', /sysctl -w net\.ipv4\.tcp_allowed_congestion_control="reno cubic bbr"$/],
+  ])('%o is fit for namespaces, or what helps is said', (name, problem) => {
+    const said = congestionProblem(name, controls);
+    if (problem === null) expect(said).toBeNull();
+    else expect(said).toMatch(problem);
   });
 });
 
