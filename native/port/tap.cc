@@ -11,7 +11,6 @@
 #include "offload/merge.h"
 #include "port/virtio_offload.h"
 #include "stage/parse.h"
-#include "wire/checksum.h"
 #include "wire/ipv4.h"
 
 namespace overlane {
@@ -27,23 +26,6 @@ uint32_t checksum_offset(const Headers& h) {
   if (h.status != ParseStatus::ok || h.payload == 0 || (h.flags & kFragment)) return 0;
   if (h.protocol == ip_protocol::kTcp) return kTcpChecksum;
   return h.protocol == ip_protocol::kUdp ? kUdpChecksum : 0;
-}
-
-bool gso_fits(uint8_t gso_type, const Headers& h) {
-  const uint8_t type = gso_type & static_cast<uint8_t>(~virtio::kGsoEcn);
-  if (type == virtio::kGsoUdp) return h.protocol == ip_protocol::kUdp;
-  if (h.protocol != ip_protocol::kTcp) return false;
-  return type == (h.ip_version == 4 ? virtio::kGsoTcp4 : virtio::kGsoTcp6);
-}
-
-// Finishes a checksum that kPartialChecksum cannot describe: of an inner header, or of another protocol.
-bool complete(const VirtioHeader& header, uint8_t* frame, uint32_t length) {
-  const uint32_t start = header.checksum_start;
-  const uint32_t field = start + header.checksum_offset;
-  if (field + 2 > length) return false;
-  const auto checksum = static_cast<uint16_t>(~checksum_fold(checksum_add(frame + start, length - start)));
-  store<uint16_t>(frame + field, checksum == 0 ? 0xffff : checksum);  // 0 means "none" in UDP
-  return true;
 }
 
 // The header for a frame as `packet` says. False: no TCP or UDP, or a super-frame that the kernel does not take.
@@ -70,14 +52,18 @@ Packet* TapPort::accept(Packet* packet, uint32_t length, CounterRow& row) {
                          header.checksum_start == headers.l4 && header.checksum_offset == offset;
   bool fine = outermost;
   if (header.gso_type != virtio::kGsoNone) {
-    fine = outermost && header.gso_size != 0 && gso_fits(header.gso_type, headers);
+    fine = outermost && header.gso_size != 0 && gso_fits(header.gso_type, headers.ip_version, headers.protocol);
     packet->segment = header.gso_size;
   }
   if (OVERLANE_LIKELY(fine)) {
     packet->flags = kPartialChecksum;
     return packet;
   }
-  if (header.gso_type == virtio::kGsoNone && complete(header, packet->data, length)) return packet;
+  const uint32_t start = header.checksum_start;
+  if (header.gso_type == virtio::kGsoNone &&
+      finish_checksum(packet->data, length, start, start + header.checksum_offset)) {
+    return packet;
+  }
   row.add(Counter::rx_packets);
   row.add(Counter::rx_bytes, length);
   row.add(Counter::drop_offload);
