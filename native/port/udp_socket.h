@@ -41,8 +41,27 @@ class SocketPort : public Port {
 
   // udp_receive.cc
   uint32_t read_batch(int fd, uint32_t wanted, Nanos now, Pools& pools, CounterRow& row);
-  bool is_read() const { return next_ == filled_; }  // everything of the batch
   Packet* take_next(Nanos now, Control& control, CounterRow& row);
+  // Reads until there are `max` packets, `count` of which are there already, or no more come. hand_on(packet, control,
+  // to, room) makes at most `room` packets of each at `to`, and returns how many.
+  template <typename HandOn>
+  OVERLANE_INLINE uint32_t receive_each(int fd, Packet** packets, uint32_t count, uint32_t max, Nanos now, Pools& pools,
+                                        CounterRow& row, HandOn hand_on) {
+    bool more = true;
+    while (count < max) {
+      if (next_ == filled_) {
+        if (!more) break;
+        const uint32_t wanted = max - count < kBatch ? max - count : kBatch;
+        const uint32_t read = read_batch(fd, wanted, now, pools, row);
+        if (read == 0) break;
+        more = read == wanted;
+      }
+      Control control;
+      Packet* packet = take_next(now, control, row);
+      if (OVERLANE_LIKELY(packet != nullptr)) count += hand_on(packet, control, packets + count, max - count);
+    }
+    return count;
+  }
 
   // Sends messages of one part each; what the kernel does not take is lost. True: all of them went out.
   bool send_messages(int fd, mmsghdr* messages, uint32_t count, CounterRow& row);
