@@ -28,6 +28,10 @@ uint32_t checksum_offset(const Headers& h) {
   return h.protocol == ip_protocol::kUdp ? kUdpChecksum : 0;
 }
 
+bool is_gone(int error) {
+  return error == EBADFD || error == ENODEV;
+}
+
 // The header for a frame as `packet` says. False: no TCP or UDP, or a super-frame that the kernel does not take.
 bool describe(const Packet& packet, uint8_t offloads, VirtioHeader& header) {
   const bool uso = packet.segment != 0 && packet.headers.protocol == ip_protocol::kUdp;
@@ -83,10 +87,7 @@ uint32_t TapPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pool
     const ssize_t n = read(fd_, packet->data - kHeader, kHeader + Pools::kLargeRoom);
     if (n < static_cast<ssize_t>(kHeader)) {
       release(packet);
-      if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        fail(errno, "read");
-        stop(now);
-      }
+      if (n < 0 && errno != EAGAIN && errno != EINTR) stop(errno, "read", now);
       break;
     }
     packet = accept(packet, static_cast<uint32_t>(n) - kHeader, row);
@@ -103,8 +104,7 @@ Counter TapPort::cause(int error, const VirtioHeader& header, Nanos now) {
     case EIO:  // the interface is down
       return Counter::drop_link_down;
     case EBADFD:  // it was deleted
-      fail(error, "write to");
-      stop(now);
+      stop(error, "write to", now);
       return Counter::drop_link_down;
     case EAGAIN:
     case ENOBUFS:
@@ -195,33 +195,27 @@ std::vector<Port::Descriptor> TapPort::descriptors() const {
 
 // Only an error condition leads here: the interface was deleted.
 void TapPort::attend(int, Nanos now) {
-  if (failed_) return;
-  fail(EBADFD, "use");
-  stop(now);
+  if (!failed_) stop(EBADFD, "use", now);
 }
 
 void TapPort::link_changed(const LinkInfo& link) {
   down_ = link.state != LinkState::up;
-  if (link.state != LinkState::gone) return;
-  fail(ENODEV, "use");
-  failed_ = true;  // for good: an interface of the same name made anew is not ours
+  if (link.state == LinkState::gone && !failed_) stop(ENODEV, "use", 0);
 }
 
 void TapPort::fail(int error, const char* doing) {
   if (!error_.empty()) return;
-  const bool gone = error == EBADFD || error == ENODEV;
+  const bool gone = is_gone(error);
   error_code_ = gone ? "ERR_OVERLANE_MISSING" : "ERR_OVERLANE_SYSTEM";
   error_ = gone ? "the TAP was deleted: remove this port and add it again"
                 : std::string("cannot ") + doing + " the TAP: " + std::strerror(error);
 }
 
-void TapPort::stop(Nanos now) {
+// For good: an interface of the same name made anew is not ours.
+void TapPort::stop(int error, const char* doing, Nanos now) {
   failed_ = true;
-  Event event;
-  event.kind = EventKind::failure;
-  event.port = index_;
-  event.time = now;
-  if (events_ != nullptr) events_->push(event);
+  fail(error, doing);
+  if (tells_ || !is_gone(error)) tell_failure(now);
 }
 
 }  // namespace overlane

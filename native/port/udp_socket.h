@@ -71,7 +71,6 @@ class SocketPort : public Port {
   static void lose_datagrams(uint32_t count, uint64_t bytes, Counter reason, CounterRow& row);
   // A packet that may be a train, whose further datagrams `segmented` has already.
   static void lose_sealed(Packet* packet, const Datagram& datagram, Counter reason, CounterRow& row);
-  void count_lost_events(CounterRow& row);
 
   uint32_t headers_;           // bytes of outer headers
   uint32_t longest_ = 0;       // bytes of datagram that the MTU allows
@@ -99,7 +98,6 @@ class SocketPort : public Port {
   Control read_control(msghdr& header, CounterRow& row);
   bool drain_errors(int fd, Nanos now);
   void report_mtu(const IpAddress& peer, uint32_t value, Nanos now);
-  void push(Event event, Nanos now);
   void fail(const std::string& why, Nanos now);
 
   bool follows_link_;
@@ -113,7 +111,6 @@ class SocketPort : public Port {
 
   KnownMtu known_mtus_[16];  // the last that were reported
   uint32_t oldest_mtu_ = 0;
-  uint64_t lost_events_ = 0;  // not counted yet
   std::string error_;
 };
 
