@@ -1,4 +1,4 @@
-/** Builds and runs the packet generator and its sink, native/bench/udp_load.cc. */
+/** Builds and runs the packet generator and its sink, native/bench/udp_*.cc. */
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findProgram } from '../peers/peer.js';
@@ -7,7 +7,9 @@ import type { Namespace } from './lab.js';
 import { root } from './root.js';
 import type { Probe } from './search.js';
 
-const SOURCE = join(root, 'native', 'bench', 'udp_load.cc');
+const SOURCES = ['udp_load.cc', 'udp_sender.cc', 'udp_sink.cc', 'udp_load.h'].map((file) =>
+  join(root, 'native', 'bench', file),
+);
 const PROGRAM = join(root, 'build', 'udp_load');
 const PORT = 9000;
 /** Milliseconds of silence after which the sink takes what is missing for lost. */
@@ -15,14 +17,19 @@ const IDLE_MS = 150;
 /** Milliseconds on top of the sending time. */
 const TIME_LIMIT = 8000;
 
-/** The program, built when it is older than its source. */
+/** The program, built when it is older than its sources. */
 export async function buildUdpLoad(signal: AbortSignal): Promise<string> {
-  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs >= statSync(SOURCE).mtimeMs) return PROGRAM;
+  const changed = Math.max(...SOURCES.map((file) => statSync(file).mtimeMs));
+  if (existsSync(PROGRAM) && statSync(PROGRAM).mtimeMs >= changed) return PROGRAM;
   const compiler = findProgram(process.env['CXX'] ?? 'g++');
   if (compiler === null) throw new Error('g++ is not installed (apt-get install g++)');
   mkdirSync(dirname(PROGRAM), { recursive: true });
   const fresh = `${PROGRAM}.${process.pid}`;
-  await runTool(compiler, ['-std=c++20', '-O2', '-Wall', '-Wextra', '-o', fresh, SOURCE], signal);
+  await runTool(
+    compiler,
+    ['-std=c++20', '-O2', '-Wall', '-Wextra', '-o', fresh, ...SOURCES.filter((file) => file.endsWith('.cc'))],
+    signal,
+  );
   renameSync(fresh, PROGRAM);
   return PROGRAM;
 }

@@ -28,4 +28,6 @@ struct IpAddress {
   bool operator==(const IpAddress&) const = default;
 };
 
+inline constexpr IpAddress kNobody4{0, 0xffff0000};  // 0.0.0.0
+
 }  // namespace overlane

@@ -21,7 +21,7 @@ uint64_t wall_clock();
 
 class OutboundSa {
  public:
-  enum class State : uint8_t { ready, no_key, engine_failed, exhausted };
+  enum class State : uint8_t { ready, no_key, engine_failed };
   static constexpr uint64_t kMaxPackets = uint64_t{1} << 32;
   static constexpr uint64_t kSpareNumbers = 1024;
   static constexpr Nanos kLifetime = Nanos{3600} * 1'000'000'000;  // profile strong; then there is another one

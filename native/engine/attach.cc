@@ -116,11 +116,8 @@ void Dataplane::detach(uint16_t port) {
 bool Dataplane::add_address(uint16_t domain, IpAddress ip, uint16_t place) {
   auto& addresses = context_.addresses;
   const AddressKey key{ip, domain};
-  if (addresses.find(key) == nullptr) {
-    if (addresses.size() >= context_.max_addresses) return false;
-    if (addresses.size() == addresses.capacity()) addresses.reserve(addresses.capacity() * 2);
-  }
-  *addresses.insert(key) = place;
+  if (addresses.find(key) == nullptr && addresses.size() >= context_.max_addresses) return false;
+  addresses.put(key, place);
   return true;
 }
 

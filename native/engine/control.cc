@@ -18,12 +18,6 @@ uint32_t free_slot(Table& table, uint32_t first) {
   return static_cast<uint32_t>(std::max<size_t>(table.size() - 1, first));
 }
 
-template <typename Map, typename Key, typename Value>
-void put(Map& map, const Key& key, const Value& value) {
-  if (map.size() == map.capacity()) map.reserve(map.capacity() * 2);
-  *map.insert(key) = value;
-}
-
 // Of domains that have a VNI and keys, so that cleartext for them is known for what it is.
 void count_encrypted(const Domain& domain, int change, Context& context) {
   if (domain.vni < 0 || domain.keyring == kNoKeyring) return;
@@ -33,7 +27,7 @@ void count_encrypted(const Domain& domain, int change, Context& context) {
   if (count == 0) {
     context.encrypted_vnis.erase(key);
   } else {
-    put(context.encrypted_vnis, key, count);
+    context.encrypted_vnis.put(key, count);
   }
 }
 
@@ -106,9 +100,7 @@ uint16_t Dataplane::add_bridge(const BridgeOptions& options) {
     domain.underlay = options.underlay;
     context_.fdb->set_domain(index, bridge, options.ageing);
     bridges_[bridge].domains.push_back(index);
-    if (wanted.vni >= 0) {
-      put(context_.vnis, VniKey{options.underlay, static_cast<uint32_t>(wanted.vni)}, index);
-    }
+    if (wanted.vni >= 0) context_.vnis.put({options.underlay, static_cast<uint32_t>(wanted.vni)}, index);
     count_encrypted(domain, 1, context_);
   }
   note_what_is_wanted();
@@ -161,7 +153,7 @@ Place Dataplane::add_vtep(uint16_t domain, IpAddress vtep, bool flood) {
     tunnel.underlay = of.underlay;
     tunnel.vtep = vtep;
     place = kTunnelBit | index;
-    put(context_.vteps, AddressKey{vtep, domain}, index);
+    context_.vteps.put({vtep, domain}, index);
     if (of.keyring != kNoKeyring) {
       const IpAddress local = context_.underlays[of.underlay].local;
       tunnel.association = context_.associations.hold(of.underlay, of.keyring, local, vtep, context_.live);

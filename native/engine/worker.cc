@@ -215,19 +215,17 @@ bool Worker::wait(int timeout_ms) {
   return count > 0 || !idle;
 }
 
-// A descriptor that is in trouble, or has something else than packets. One that is beyond help is let go, or it would
-// be in trouble for ever.
+// A descriptor that is in trouble, or has something else than packets. One that is beyond help, as its port tells, is
+// let go, or it would be in trouble for ever.
 void Worker::attend(uint16_t index, int fd) {
   Port* port = dataplane_.port(index);
   if (port == nullptr) return;
   port->attend(fd, dataplane_.now());
+  port->count_lost_events(dataplane_.context().counters.port(index));
   for (const Port::Descriptor& descriptor : port->descriptors()) {
     if (descriptor.fd == fd) return;
   }
   epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
-  if (!events_.push({EventKind::failure, LinkState::down, index, 0, 0, {}, dataplane_.now()})) {
-    dataplane_.context().counters.port(index).add(Counter::event_lost);
-  }
 }
 
 // What happened goes to the control plane, and word that captures have copies.

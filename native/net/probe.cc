@@ -31,11 +31,6 @@ constexpr int kIgnoreOutgoing = 23;    // PACKET_IGNORE_OUTGOING of Linux 4.20
 constexpr unsigned kMostFrames = 256;  // read in one go, so that a flood does not hold up the probes
 constexpr uint8_t kSolicitedNode[16] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};  // and the last three bytes
 
-struct ArpFrame {
-  Ethernet ethernet;
-  Arp arp;
-};
-
 struct SolicitationFrame {
   Ethernet ethernet;
   Ipv6 ip;
@@ -48,20 +43,10 @@ Nanos monotonic() {
   return Nanos{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-size_t write_arp(uint8_t* to, const Probe& probe) {
-  ArpFrame frame{};
-  store_mac(frame.ethernet.destination, kBroadcast);
-  store_mac(frame.ethernet.source, probe.mac);
-  frame.ethernet.ether_type = ether_type::kArp;
-  frame.arp.hardware_type = 1;
-  frame.arp.protocol_type = ether_type::kIpv4;
-  frame.arp.hardware_length = 6;
-  frame.arp.protocol_length = 4;
-  frame.arp.operation = arp::kRequest;
-  store_mac(frame.arp.sender_mac, probe.mac);  // the sender's IP stays 0: nobody learns anything
-  probe.ip.write(frame.arp.target_ip);
-  std::memcpy(to, &frame, sizeof frame);
-  return sizeof frame;
+// From 0.0.0.0, so that nobody learns anything (RFC 5227, section 2.1.1).
+size_t write_request(uint8_t* to, const Probe& probe) {
+  write_arp(*reinterpret_cast<ArpFrame*>(to), arp::kRequest, kBroadcast, probe.mac, kNobody4, 0, probe.ip);
+  return sizeof(ArpFrame);
 }
 
 size_t write_solicitation(uint8_t* to, const Probe& probe) {
@@ -88,7 +73,7 @@ size_t write_solicitation(uint8_t* to, const Probe& probe) {
 
 // The frame to send, tagged where it is to be.
 size_t write_probe(uint8_t* to, const Probe& probe) {
-  const size_t length = probe.ip.is_v4() ? write_arp(to, probe) : write_solicitation(to, probe);
+  const size_t length = probe.ip.is_v4() ? write_request(to, probe) : write_solicitation(to, probe);
   if (!probe.vlan) return length;
   std::memmove(to + 16, to + 12, length - 12);
   store_be16(to + 12, ether_type::kVlan);
@@ -102,10 +87,8 @@ std::optional<Mac> claims_by_arp(const Probe& probe, const uint8_t* frame, size_
   if (!is_ipv4_over_ethernet(arp)) return {};
   const Mac sender = load_mac(arp.sender_mac);
   const IpAddress from = IpAddress::v4(arp.sender_ip);
-  const uint8_t zero[4] = {};
   const bool has = from == probe.ip;
-  const bool wants =
-      arp.operation == arp::kRequest && from == IpAddress::v4(zero) && IpAddress::v4(arp.target_ip) == probe.ip;
+  const bool wants = arp.operation == arp::kRequest && from == kNobody4 && IpAddress::v4(arp.target_ip) == probe.ip;
   if ((!has && !wants) || sender == probe.mac || is_group(sender)) return {};
   return sender;
 }

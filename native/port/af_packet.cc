@@ -190,21 +190,24 @@ std::vector<Port::Descriptor> AfPacketPort::descriptors() const {
 }
 
 // An error condition: the interface went down, perhaps for good.
-void AfPacketPort::attend(int fd, Nanos) {
+void AfPacketPort::attend(int fd, Nanos now) {
   int error = 0;
   socklen_t length = sizeof error;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error == 0) return;
   sockaddr_ll address{};
   length = sizeof address;
   const bool known = getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
-  if (known && address.sll_ifindex == -1) return go();
+  if (known && address.sll_ifindex == -1) return go(now);
   if (error != ENETDOWN) fail(error, "receive from");
 }
 
-void AfPacketPort::go() {
+void AfPacketPort::go(Nanos now) {
   gone_ = true;
+  const std::string why = "the interface " + options_.interface + " was deleted: make it again, or remove this port";
+  if (error_ == why) return;
   error_code_ = "ERR_OVERLANE_MISSING";
-  error_ = "the interface " + options_.interface + " was deleted: make it again, or remove this port";
+  error_ = why;
+  tell_failure(now);
 }
 
 void AfPacketPort::fail(int error, const char* doing) {

@@ -79,7 +79,7 @@ class AfPacketPort final : public Port {
   uint32_t give_up(Packet** packets, uint32_t count, int error, CounterRow& row);
   Counter refused(const Packet& packet, int error);
   void fail(int error, const char* doing);
-  void go();
+  void go(Nanos now);
 
   Options options_;
   bool receives_;

@@ -170,7 +170,7 @@ NetResult AfPacketPort::open_again(const LinkInfo& link) {
 
 void AfPacketPort::link_changed(const LinkInfo& link) {
   if (link.state == LinkState::gone) {
-    if (link.index == 0 || link.index == index_) go();
+    if (link.index == 0 || link.index == index_) go(0);
     return;
   }
   if (link.state != LinkState::up || (!gone_ && link.index == index_)) return;

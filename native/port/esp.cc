@@ -52,30 +52,16 @@ bool strip_ipv4(Packet& packet, Datagram& datagram) {
 
 uint32_t EspPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pools& pools, CounterRow& row) {
   count_lost_events(row);
-  uint32_t count = 0;
-  bool more = true;
-  while (count < max) {
-    if (is_read()) {
-      if (!more) break;
-      const uint32_t wanted = std::min(max - count, kBatch);
-      const uint32_t read = read_batch(socket_.fd, wanted, now, pools, row);
-      if (read == 0) break;
-      more = read == wanted;
-    }
-    Control control;
-    Packet* packet = take_next(now, control, row);
-    if (OVERLANE_UNLIKELY(packet == nullptr)) continue;
+  const auto hand_on = [&](Packet* packet, const Control&, Packet** to, uint32_t) -> uint32_t {
     if (v4_) {
       Datagram datagram = datagram_of(*packet);
-      if (OVERLANE_UNLIKELY(!strip_ipv4(*packet, datagram))) {
-        refuse_malformed(packet, row);
-        continue;
-      }
+      if (OVERLANE_UNLIKELY(!strip_ipv4(*packet, datagram))) return refuse_malformed(packet, row), 0;
       set_datagram(*packet, datagram);
     }
-    packets[count++] = packet;
-  }
-  return count;
+    *to = packet;
+    return 1;
+  };
+  return receive_each(socket_.fd, packets, 0, max, now, pools, row, hand_on);
 }
 
 // Packets are given up at the end, since messages point into them until then.

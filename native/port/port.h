@@ -49,7 +49,7 @@ class Port {
 
   // A live port: descriptors to wait for. Readable `input` means that receive() has something; any other readiness, or
   // an error condition, that attend() should be called. One that is not listed any more after attend() is of no use
-  // until link_changed() has mended the port; error() says why.
+  // until link_changed() has mended the port; error() says why, and a `failure` event has told.
   struct Descriptor {
     int fd;
     bool input;
@@ -72,10 +72,17 @@ class Port {
   virtual std::string error() const { return {}; }
   virtual const char* error_name() const { return "ERR_OVERLANE_SYSTEM"; }
 
-  // Where attend() and the rest report to; set when the port is added. May be null.
+  // Where the port tells what happens to it; set when it is added. May be null.
   void report_to(EventRing* events, uint16_t index) {
     events_ = events;
     index_ = index;
+  }
+
+  // What the ring had no room for; attend() and link_changed() have no counters at hand.
+  void count_lost_events(CounterRow& row) {
+    if (OVERLANE_LIKELY(lost_events_ == 0)) return;
+    row.add(Counter::event_lost, lost_events_);
+    lost_events_ = 0;
   }
 
  protected:
@@ -106,8 +113,18 @@ class Port {
     release(packet);
   }
 
+  void tell(Event event, Nanos now) {
+    event.port = index_;
+    event.time = now;
+    if (events_ != nullptr && !events_->push(event)) ++lost_events_;
+  }
+  // That there is a new error(): once for each.
+  void tell_failure(Nanos now) { tell({}, now); }
+
+ private:
   EventRing* events_ = nullptr;
   uint16_t index_ = 0;
+  uint64_t lost_events_ = 0;  // not counted yet
 };
 
 }  // namespace overlane

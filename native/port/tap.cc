@@ -11,7 +11,6 @@
 #include "offload/merge.h"
 #include "port/virtio_offload.h"
 #include "stage/parse.h"
-#include "wire/checksum.h"
 #include "wire/ipv4.h"
 
 namespace overlane {
@@ -29,21 +28,8 @@ uint32_t checksum_offset(const Headers& h) {
   return h.protocol == ip_protocol::kUdp ? kUdpChecksum : 0;
 }
 
-bool gso_fits(uint8_t gso_type, const Headers& h) {
-  const uint8_t type = gso_type & static_cast<uint8_t>(~virtio::kGsoEcn);
-  if (type == virtio::kGsoUdp) return h.protocol == ip_protocol::kUdp;
-  if (h.protocol != ip_protocol::kTcp) return false;
-  return type == (h.ip_version == 4 ? virtio::kGsoTcp4 : virtio::kGsoTcp6);
-}
-
-// Finishes a checksum that kPartialChecksum cannot describe: of an inner header, or of another protocol.
-bool complete(const VirtioHeader& header, uint8_t* frame, uint32_t length) {
-  const uint32_t start = header.checksum_start;
-  const uint32_t field = start + header.checksum_offset;
-  if (field + 2 > length) return false;
-  const auto checksum = static_cast<uint16_t>(~checksum_fold(checksum_add(frame + start, length - start)));
-  store<uint16_t>(frame + field, checksum == 0 ? 0xffff : checksum);  // 0 means "none" in UDP
-  return true;
+bool is_gone(int error) {
+  return error == EBADFD || error == ENODEV;
 }
 
 // The header for a frame as `packet` says. False: no TCP or UDP, or a super-frame that the kernel does not take.
@@ -70,14 +56,18 @@ Packet* TapPort::accept(Packet* packet, uint32_t length, CounterRow& row) {
                          header.checksum_start == headers.l4 && header.checksum_offset == offset;
   bool fine = outermost;
   if (header.gso_type != virtio::kGsoNone) {
-    fine = outermost && header.gso_size != 0 && gso_fits(header.gso_type, headers);
+    fine = outermost && header.gso_size != 0 && gso_fits(header.gso_type, headers.ip_version, headers.protocol);
     packet->segment = header.gso_size;
   }
   if (OVERLANE_LIKELY(fine)) {
     packet->flags = kPartialChecksum;
     return packet;
   }
-  if (header.gso_type == virtio::kGsoNone && complete(header, packet->data, length)) return packet;
+  const uint32_t start = header.checksum_start;
+  if (header.gso_type == virtio::kGsoNone &&
+      finish_checksum(packet->data, length, start, start + header.checksum_offset)) {
+    return packet;
+  }
   row.add(Counter::rx_packets);
   row.add(Counter::rx_bytes, length);
   row.add(Counter::drop_offload);
@@ -97,10 +87,7 @@ uint32_t TapPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pool
     const ssize_t n = read(fd_, packet->data - kHeader, kHeader + Pools::kLargeRoom);
     if (n < static_cast<ssize_t>(kHeader)) {
       release(packet);
-      if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        fail(errno, "read");
-        stop(now);
-      }
+      if (n < 0 && errno != EAGAIN && errno != EINTR) stop(errno, "read", now);
       break;
     }
     packet = accept(packet, static_cast<uint32_t>(n) - kHeader, row);
@@ -117,8 +104,7 @@ Counter TapPort::cause(int error, const VirtioHeader& header, Nanos now) {
     case EIO:  // the interface is down
       return Counter::drop_link_down;
     case EBADFD:  // it was deleted
-      fail(error, "write to");
-      stop(now);
+      stop(error, "write to", now);
       return Counter::drop_link_down;
     case EAGAIN:
     case ENOBUFS:
@@ -209,33 +195,27 @@ std::vector<Port::Descriptor> TapPort::descriptors() const {
 
 // Only an error condition leads here: the interface was deleted.
 void TapPort::attend(int, Nanos now) {
-  if (failed_) return;
-  fail(EBADFD, "use");
-  stop(now);
+  if (!failed_) stop(EBADFD, "use", now);
 }
 
 void TapPort::link_changed(const LinkInfo& link) {
   down_ = link.state != LinkState::up;
-  if (link.state != LinkState::gone) return;
-  fail(ENODEV, "use");
-  failed_ = true;  // for good: an interface of the same name made anew is not ours
+  if (link.state == LinkState::gone && !failed_) stop(ENODEV, "use", 0);
 }
 
 void TapPort::fail(int error, const char* doing) {
   if (!error_.empty()) return;
-  const bool gone = error == EBADFD || error == ENODEV;
+  const bool gone = is_gone(error);
   error_code_ = gone ? "ERR_OVERLANE_MISSING" : "ERR_OVERLANE_SYSTEM";
   error_ = gone ? "the TAP was deleted: remove this port and add it again"
                 : std::string("cannot ") + doing + " the TAP: " + std::strerror(error);
 }
 
-void TapPort::stop(Nanos now) {
+// For good: an interface of the same name made anew is not ours.
+void TapPort::stop(int error, const char* doing, Nanos now) {
   failed_ = true;
-  Event event;
-  event.kind = EventKind::failure;
-  event.port = index_;
-  event.time = now;
-  if (events_ != nullptr) events_->push(event);
+  fail(error, doing);
+  if (tells_ || !is_gone(error)) tell_failure(now);
 }
 
 }  // namespace overlane

@@ -33,9 +33,10 @@ class TapPort final : public Port {
                         std::vector<std::unique_ptr<Port>>& ports, LinkDetails& link);
 
   // Owns `fd`, a queue of a TAP with a 10-byte VirtioHeader and O_NONBLOCK. `offloads`: what the kernel takes.
-  // persistent: the interface is ours to end, see discard().
-  TapPort(int fd, bool receives, uint8_t offloads, bool persistent = false)
-      : fd_(fd), receives_(receives), offloads_(offloads), persistent_(persistent) {}
+  // persistent: the interface is ours to end, see discard(). tells: of the ports of an interface, which all see it go,
+  // the one that tells; it receives, or it might see nothing.
+  TapPort(int fd, bool receives, uint8_t offloads, bool persistent = false, bool tells = true)
+      : fd_(fd), receives_(receives), offloads_(offloads), persistent_(persistent), tells_(tells) {}
   ~TapPort() override;
   TapPort(const TapPort&) = delete;
   TapPort& operator=(const TapPort&) = delete;
@@ -61,12 +62,13 @@ class TapPort final : public Port {
   uint32_t send_merged(Packet** packets, uint32_t count, CounterRow& row);
   Counter cause(int error, const VirtioHeader& header, Nanos now);
   void fail(int error, const char* doing);
-  void stop(Nanos now);
+  void stop(int error, const char* doing, Nanos now);
 
   int fd_;
   bool receives_;
   uint8_t offloads_;
   bool persistent_;
+  bool tells_;
   bool discarded_ = false;
   bool down_ = false;    // as link_changed() said: writing is pointless
   bool failed_ = false;  // the descriptor is dead

@@ -117,7 +117,7 @@ NetResult TapPort::open(const Options& options, uint32_t workers, uint32_t owner
       ports.clear();
       return net_error(error, "duplicate the descriptor of " + options.name);
     }
-    ports.push_back(std::make_unique<TapPort>(fd, !shared || i == owner, taken, options.persistent));
+    ports.push_back(std::make_unique<TapPort>(fd, !shared || i == owner, taken, options.persistent, i == owner));
   }
   // Last: who dies before leaves nothing half done.
   if (options.persistent && ioctl(queues.fds[0], TUNSETPERSIST, 1ul) != 0) {

@@ -65,6 +65,7 @@ class UdpPort final : public SocketPort {
 
   // udp_receive.cc
   void split(Packet* train, uint32_t stride, Pools& pools, CounterRow& row);
+  uint32_t take_split(Packet** to, uint32_t room);
 
   // udp_send.cc
   bool load_packet(Packet* packet, CounterRow& row);

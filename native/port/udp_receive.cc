@@ -25,31 +25,24 @@ Packet* with_stride(Packet* packet, uint32_t stride) {
 
 uint32_t UdpPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pools& pools, CounterRow& row) {
   count_lost_events(row);
-  uint32_t count = 0;
-  bool more = true;
-  while (count < max) {
-    if (split_next_ < split_count_) {
-      packets[count++] = split_[split_next_++];
-      continue;
-    }
-    if (is_read()) {
-      if (!more) break;
-      const uint32_t wanted = max - count < kBatch ? max - count : kBatch;
-      const uint32_t read = read_batch(sockets_.receiver, wanted, now, pools, row);
-      if (read == 0) break;
-      more = read == wanted;
-    }
-    Control control;
-    Packet* packet = take_next(now, control, row);
-    if (OVERLANE_UNLIKELY(packet == nullptr)) continue;
+  const auto hand_on = [&](Packet* packet, const Control& control, Packet** to, uint32_t room) -> uint32_t {
     if (options_.trains) {
-      packets[count++] = with_stride(packet, control.stride);
+      *to = with_stride(packet, control.stride);
     } else if (mark_whole(*packet, kPrefix, longest_, control.stride)) {
-      packets[count++] = packet;
+      *to = packet;
     } else {
       split(packet, control.stride, pools, row);
+      return take_split(to, room);
     }
-  }
+    return 1;
+  };
+  return receive_each(sockets_.receiver, packets, take_split(packets, max), max, now, pools, row, hand_on);
+}
+
+// What is left of a train that was taken apart.
+uint32_t UdpPort::take_split(Packet** to, uint32_t room) {
+  uint32_t count = 0;
+  while (count < room && split_next_ < split_count_) to[count++] = split_[split_next_++];
   return count;
 }
 

@@ -108,28 +108,13 @@ void SocketPort::report_mtu(const IpAddress& peer, uint32_t value, Nanos now) {
   event.kind = EventKind::mtu;
   event.ip = peer;
   event.value = value;
-  push(event, now);
-}
-
-void SocketPort::push(Event event, Nanos now) {
-  event.port = index_;
-  event.time = now;
-  if (events_ != nullptr && !events_->push(event)) ++lost_events_;
-}
-
-// attend() has no counters at hand.
-void SocketPort::count_lost_events(CounterRow& row) {
-  if (OVERLANE_LIKELY(lost_events_ == 0)) return;
-  row.add(Counter::event_lost, lost_events_);
-  lost_events_ = 0;
+  tell(event, now);
 }
 
 void SocketPort::fail(const std::string& why, Nanos now) {
   if (!error_.empty()) return;
   error_ = why;
-  Event event;
-  event.kind = EventKind::failure;
-  push(event, now);
+  tell_failure(now);
 }
 
 bool SocketPort::send_messages(int fd, mmsghdr* messages, uint32_t count, CounterRow& row) {

@@ -41,8 +41,27 @@ class SocketPort : public Port {
 
   // udp_receive.cc
   uint32_t read_batch(int fd, uint32_t wanted, Nanos now, Pools& pools, CounterRow& row);
-  bool is_read() const { return next_ == filled_; }  // everything of the batch
   Packet* take_next(Nanos now, Control& control, CounterRow& row);
+  // Reads until there are `max` packets, `count` of which are there already, or no more come. hand_on(packet, control,
+  // to, room) makes at most `room` packets of each at `to`, and returns how many.
+  template <typename HandOn>
+  OVERLANE_INLINE uint32_t receive_each(int fd, Packet** packets, uint32_t count, uint32_t max, Nanos now, Pools& pools,
+                                        CounterRow& row, HandOn hand_on) {
+    bool more = true;
+    while (count < max) {
+      if (next_ == filled_) {
+        if (!more) break;
+        const uint32_t wanted = max - count < kBatch ? max - count : kBatch;
+        const uint32_t read = read_batch(fd, wanted, now, pools, row);
+        if (read == 0) break;
+        more = read == wanted;
+      }
+      Control control;
+      Packet* packet = take_next(now, control, row);
+      if (OVERLANE_LIKELY(packet != nullptr)) count += hand_on(packet, control, packets + count, max - count);
+    }
+    return count;
+  }
 
   // Sends messages of one part each; what the kernel does not take is lost. True: all of them went out.
   bool send_messages(int fd, mmsghdr* messages, uint32_t count, CounterRow& row);
@@ -52,7 +71,6 @@ class SocketPort : public Port {
   static void lose_datagrams(uint32_t count, uint64_t bytes, Counter reason, CounterRow& row);
   // A packet that may be a train, whose further datagrams `segmented` has already.
   static void lose_sealed(Packet* packet, const Datagram& datagram, Counter reason, CounterRow& row);
-  void count_lost_events(CounterRow& row);
 
   uint32_t headers_;           // bytes of outer headers
   uint32_t longest_ = 0;       // bytes of datagram that the MTU allows
@@ -80,7 +98,6 @@ class SocketPort : public Port {
   Control read_control(msghdr& header, CounterRow& row);
   bool drain_errors(int fd, Nanos now);
   void report_mtu(const IpAddress& peer, uint32_t value, Nanos now);
-  void push(Event event, Nanos now);
   void fail(const std::string& why, Nanos now);
 
   bool follows_link_;
@@ -94,7 +111,6 @@ class SocketPort : public Port {
 
   KnownMtu known_mtus_[16];  // the last that were reported
   uint32_t oldest_mtu_ = 0;
-  uint64_t lost_events_ = 0;  // not counted yet
   std::string error_;
 };
 

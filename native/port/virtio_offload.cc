@@ -64,27 +64,6 @@ Transport find_transport(const uint8_t* frame, uint32_t length) {
   return found;
 }
 
-bool gso_fits(uint8_t gso_type, const Transport& transport) {
-  const bool tcp = transport.protocol == ip_protocol::kTcp;
-  switch (gso_type & ~virtio::kGsoEcn) {
-    case virtio::kGsoTcp4:
-      return tcp && transport.version == 4;
-    case virtio::kGsoTcp6:
-      return tcp && transport.version == 6;
-    case virtio::kGsoUdp:
-      return !tcp;
-    default:
-      return false;
-  }
-}
-
-bool complete(uint8_t* frame, uint32_t length, uint32_t start, uint32_t field) {
-  if (field + sizeof(uint16_t) > length) return false;
-  const auto checksum = static_cast<uint16_t>(~checksum_fold(checksum_add(frame + start, length - start)));
-  store<uint16_t>(frame + field, checksum == 0 ? 0xffff : checksum);  // 0 means "none" in UDP
-  return true;
-}
-
 // A NIC that merged packets checked their checksums, and left one that is of no use.
 void make_partial(uint8_t* frame, uint32_t length, const Transport& transport) {
   const uint8_t* ip = frame + transport.l3;
@@ -106,6 +85,27 @@ const uint8_t* inner_frame(const Transport& outer, const Packet& packet) {
 
 }  // namespace
 
+bool gso_fits(uint8_t gso_type, uint8_t ip_version, uint8_t protocol) {
+  const bool tcp = protocol == ip_protocol::kTcp;
+  switch (gso_type & ~virtio::kGsoEcn) {
+    case virtio::kGsoTcp4:
+      return tcp && ip_version == 4;
+    case virtio::kGsoTcp6:
+      return tcp && ip_version == 6;
+    case virtio::kGsoUdp:
+      return protocol == ip_protocol::kUdp;
+    default:
+      return false;
+  }
+}
+
+bool finish_checksum(uint8_t* frame, uint32_t length, uint32_t start, uint32_t field) {
+  if (field + sizeof(uint16_t) > length) return false;
+  const auto checksum = static_cast<uint16_t>(~checksum_fold(checksum_add(frame + start, length - start)));
+  store<uint16_t>(frame + field, checksum == 0 ? 0xffff : checksum);  // 0 means "none" in UDP
+  return true;
+}
+
 bool accept_offload(const VirtioHeader& header, uint32_t tag, Packet& packet) {
   const bool super = header.gso_type != virtio::kGsoNone;
   const bool unfinished = header.flags & virtio::kNeedsChecksum;
@@ -121,11 +121,11 @@ bool accept_offload(const VirtioHeader& header, uint32_t tag, Packet& packet) {
     const uint8_t* frame = unfinished ? inner_frame(transport, packet) : nullptr;
     const auto at = static_cast<uint32_t>(frame == nullptr ? 0 : frame - packet.data);
     if (frame != nullptr) transport = find_transport(frame, packet.length - at);
-    if (frame == nullptr || !left_open(at)) return !super && complete(packet.data, packet.length, start, field);
+    if (frame == nullptr || !left_open(at)) return !super && finish_checksum(packet.data, packet.length, start, field);
     inner = kInnerOffload;
   }
   if (super) {
-    if (header.gso_size == 0 || !gso_fits(header.gso_type, transport)) return false;
+    if (header.gso_size == 0 || !gso_fits(header.gso_type, transport.version, transport.protocol)) return false;
     if (!unfinished) make_partial(packet.data, packet.length, transport);
     packet.segment = header.gso_size;
   }

@@ -181,7 +181,7 @@ void XdpPort::report(const NetResult& failure) {
   if (error_ == failure.message) return;
   error_code_ = failure.code;
   error_ = failure.message;
-  if (events_ != nullptr) events_->push({EventKind::failure, LinkState::down, index_, 0, 0, {}, 0});
+  tell_failure(0);
 }
 
 void XdpPort::gone() {

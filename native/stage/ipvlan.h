@@ -27,8 +27,6 @@ struct Parties {
 };
 Parties parties_of(const Packet& packet);
 
-inline constexpr IpAddress kNobody4{0, 0xffff0000};  // 0.0.0.0
-
 // Whether the container at the packet's place may send this.
 bool may_send(const Packet& packet, const Parties& parties, Context& context);
 

@@ -6,35 +6,19 @@ namespace overlane::next_hop_detail {
 
 namespace {
 
-struct ArpFrame {
-  Ethernet ethernet;
-  Arp arp;
-};
-static_assert(sizeof(ArpFrame) == 42 && sizeof(ArpFrame) <= kLongestMessage);
+static_assert(sizeof(ArpFrame) <= kLongestMessage);
 
-// From the underlay's own address; target_mac 0 where it is asked for.
-uint32_t write_arp(uint8_t* to, const Underlay& underlay, uint16_t operation, Mac destination, Mac target_mac,
+// From the underlay's own address.
+uint32_t write_own(uint8_t* to, const Underlay& underlay, uint16_t operation, Mac destination, Mac target_mac,
                    IpAddress target) {
-  auto& frame = *reinterpret_cast<ArpFrame*>(to);
-  store_mac(frame.ethernet.destination, destination);
-  store_mac(frame.ethernet.source, underlay.mac);
-  frame.ethernet.ether_type = ether_type::kArp;
-  frame.arp.hardware_type = 1;
-  frame.arp.protocol_type = ether_type::kIpv4;
-  frame.arp.hardware_length = 6;
-  frame.arp.protocol_length = 4;
-  frame.arp.operation = operation;
-  store_mac(frame.arp.sender_mac, underlay.mac);
-  underlay.local.write(frame.arp.sender_ip);
-  store_mac(frame.arp.target_mac, target_mac);
-  target.write(frame.arp.target_ip);
+  write_arp(*reinterpret_cast<ArpFrame*>(to), operation, destination, underlay.mac, underlay.local, target_mac, target);
   return sizeof(ArpFrame);
 }
 
 }  // namespace
 
 uint32_t write_arp_request(uint8_t* frame, const Underlay& underlay, const NextHop& hop) {
-  return write_arp(frame, underlay, arp::kRequest, hop.mac == 0 ? kBroadcast : hop.mac, 0, hop.ip);
+  return write_own(frame, underlay, arp::kRequest, hop.mac == 0 ? kBroadcast : hop.mac, 0, hop.ip);
 }
 
 bool take_arp(Packet* packet, uint16_t carrier, Context& context) {
@@ -59,7 +43,7 @@ bool take_arp(Packet* packet, uint16_t carrier, Context& context) {
   consume(*packet, context);
   if (asked == nullptr) return release(packet), true;
   context.counters.port(carrier).add(Counter::underlay_arp_replied);
-  packet->length = write_arp(packet->data, *asked, arp::kReply, mac, mac, sender);
+  packet->length = write_own(packet->data, *asked, arp::kReply, mac, mac, sender);
   originate(packet, carrier, context);
   return true;
 }

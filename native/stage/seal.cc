@@ -22,14 +22,7 @@ constexpr uint32_t kMaxTrain = 64;          // datagrams: UDP_MAX_SEGMENTS befor
 constexpr uint32_t kMaxTrainBytes = 65487;  // of a UDP datagram over IPv6, and less than over IPv4
 
 Counter reason_of(OutboundSa::State state) {
-  switch (state) {
-    case OutboundSa::State::no_key:
-      return Counter::drop_esp_no_key;
-    case OutboundSa::State::exhausted:
-      return Counter::drop_esp_exhausted;
-    default:
-      return Counter::drop_esp_engine;
-  }
+  return state == OutboundSa::State::no_key ? Counter::drop_esp_no_key : Counter::drop_esp_engine;
 }
 
 Alert alert_of(Counter reason) {

@@ -12,12 +12,6 @@ namespace {
 
 constexpr uint64_t kTellAgain = uint64_t{10} * 1'000'000'000;
 
-template <typename Map, typename Key>
-void put(Map& map, const Key& key, uint32_t value) {
-  if (map.size() == map.capacity()) map.reserve(map.capacity() * 2);
-  *map.insert(key) = value;
-}
-
 // A window goes, but not the key: nothing as old as what it has seen is taken for new from now on.
 void raise_floor(Association& association, const InboundSa& gone) {
   association.floor = std::max(association.floor, gone.newest_iv);
@@ -51,7 +45,7 @@ uint32_t Associations::hold(uint16_t underlay, uint16_t keyring, const IpAddress
   added.next_of_peer = first;
   const uint64_t* before = floors_.find({peer, 0});
   added.floor = std::max({live ? wall_clock() - kSkew : 0, least_floor_, before == nullptr ? 0 : *before});
-  put(by_peer_, AddressKey{peer, underlay}, index);
+  by_peer_.put({peer, underlay}, index);
   follow_keys(added, index);
   return index;
 }
@@ -149,7 +143,7 @@ InboundSa* Associations::add(uint32_t index, std::unique_ptr<InboundSa> sa) {
     free_inbound_.pop_back();
   }
   sa->association = index;
-  put(by_spi_, SpiKey{association.peer, sa->spi, association.underlay}, slot);
+  by_spi_.put({association.peer, sa->spi, association.underlay}, slot);
   association.inbound.push_back(slot);
   inbound_[slot] = std::move(sa);
   return inbound_[slot].get();

@@ -54,6 +54,16 @@ class FlatMap {
     return &slots_[i].value;
   }
 
+  // Sets the value of the key, and makes room where there is none. Allocates then: who calls it bounds the keys.
+  void put(const Key& key, const Value& value) {
+    Value* at = insert(key);
+    if (at == nullptr) {
+      reserve(capacity_ * 2);
+      at = insert(key);
+    }
+    *at = value;
+  }
+
   bool erase(const Key& key) {
     size_t hole = home(key);
     for (;; hole = (hole + 1) & mask_) {

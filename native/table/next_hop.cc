@@ -33,8 +33,7 @@ uint32_t NextHops::add(uint16_t underlay, IpAddress ip) {
   hops_[index].used = true;
   hops_[index].underlay = underlay;
   hops_[index].ip = ip;
-  if (index_.size() == index_.capacity()) index_.reserve(index_.capacity() * 2);
-  *index_.insert({ip, underlay}) = index;
+  index_.put({ip, underlay}, index);
   return index;
 }
 

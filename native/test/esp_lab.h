@@ -105,4 +105,17 @@ inline uint32_t esp_at(const EspSetting& setting) {
   return (setting.v6 ? 54u : 34u) + (setting.profile == EspProfile::strong ? 8u : 0u);
 }
 
+inline uint32_t spi_of(const Bytes& frame, const EspSetting& setting) {
+  return load_be32(&frame[esp_at(setting)]);
+}
+
+// Brings a frame over, from one end to the other.
+inline void check_way(EspNode& left, EspNode& right, const Bytes& inner) {
+  const auto wire = left.seal(inner);
+  CHECK_EQ(wire.size(), 1u);
+  CHECK(right.open(wire[0]) == std::vector<Bytes>{inner});
+}
+
+inline constexpr EspProfile kBoth[] = {EspProfile::strong, EspProfile::docker};
+
 }  // namespace overlane::test

@@ -54,6 +54,21 @@ class LiveLab {
     });
     return bridge;
   }
+  // A port that gives out for ever what is injected, and one that takes all, on a bridge.
+  struct Load {
+    uint16_t source, sink, bridge;
+  };
+  Load load() {
+    MemoryPort::Options loop;
+    loop.loop = true;
+    const uint16_t source = port(loop), sink = port(discarding());
+    return {source, sink, bridge({source, sink})};
+  }
+  static MemoryPort::Options discarding() {
+    MemoryPort::Options options;
+    options.discard = true;
+    return options;
+  }
   void inject(uint32_t worker, uint16_t port, const Bytes& frame, uint32_t times = 1) {
     engine.ask(worker, [&](Dataplane&) {
       for (uint32_t i = 0; i < times; ++i) {

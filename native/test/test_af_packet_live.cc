@@ -199,7 +199,10 @@ void lose_and_find(uint32_t workers, uint32_t queues) {
     for (size_t worker = 0; worker < workers; ++worker) count += port.receive_bytes(worker).size();
     return count;
   };
+  EventRing events;
+  for (size_t i = 0; i < workers; ++i) port.ports[i]->report_to(&events, 9);
   for (int round = 0; round < 3; ++round) {
+    for (Event before; events.pop(before);) continue;
     std::atomic<bool> deleted{false};
     std::thread killer([&] {
       usleep(20000);
@@ -224,6 +227,9 @@ void lose_and_find(uint32_t workers, uint32_t queues) {
       if (round != 1) continue;
       CHECK(one->descriptors().empty());
       CHECK(one->error().find("p0 was deleted") != std::string::npos);
+      Event event;  // once each, whoever found out, and with the number of the port
+      CHECK(events.pop(event) && event.kind == EventKind::failure && event.port == 9);
+      CHECK(!events.pop(event));
     }
     CHECK_EQ(port.send({frame}), 1u);
 

@@ -35,18 +35,14 @@ TEST("engine: a sleeping worker wakes for what comes, and does nothing meanwhile
 
 TEST("engine: a thousand changes under load, and every packet is accounted for") {
   LiveLab lab(2);
-  MemoryPort::Options source, sink;
-  source.loop = true;
-  sink.discard = true;
-  const uint16_t a = lab.port(source), b = lab.port(sink);
-  const uint16_t bridge = lab.bridge({a, b});
-  for (uint32_t worker = 0; worker < 2; ++worker) lab.inject(worker, a, udp_frame(mac(2), mac(1), 1, 2), 64);
+  const LiveLab::Load load = lab.load();
+  for (uint32_t worker = 0; worker < 2; ++worker) lab.inject(worker, load.source, udp_frame(mac(2), mac(1), 1, 2), 64);
   CHECK(static_cast<bool>(lab.engine.start()));
   for (uint32_t i = 0; i < 1000; ++i) {
     const uint16_t extra = lab.port();
     lab.engine.change([&](Dataplane& dataplane, uint32_t) {
-      dataplane.attach(bridge, extra, {false, true, 16});
-      CHECK(dataplane.add_fdb(dataplane.domain_of(bridge, kNoVlan), 0x020000000000 | extra, extra));
+      dataplane.attach(load.bridge, extra, {false, true, 16});
+      CHECK(dataplane.add_fdb(dataplane.domain_of(load.bridge, kNoVlan), 0x020000000000 | extra, extra));
     });
     lab.engine.change([&](Dataplane& dataplane, uint32_t) { dataplane.detach(extra); });
     lab.engine.remove_port(extra);
@@ -198,12 +194,7 @@ TEST("engine: events come once told, and a listener that sleeps loses events, no
 TEST("engine: stops and starts while others want something of it") {
   for (int round = 0; round < 20; ++round) {
     LiveLab lab(2);
-    MemoryPort::Options source, sink;
-    source.loop = true;
-    sink.discard = true;
-    const uint16_t a = lab.port(source), b = lab.port(sink);
-    lab.bridge({a, b});
-    lab.inject(0, a, udp_frame(mac(2), mac(1), 1, 2), 8);
+    lab.inject(0, lab.load().source, udp_frame(mac(2), mac(1), 1, 2), 8);
     CHECK(static_cast<bool>(lab.engine.start()));
     if (round % 2 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     lab.engine.stop();

@@ -195,6 +195,16 @@ TEST("flat_map: agrees with the standard map over a random history, collisions a
   }
 }
 
+TEST("flat_map: put makes room where insert has none, and keeps what was there") {
+  FlatMap<Key, uint32_t> map(3, 1);
+  for (uint32_t i = 0; i < 100; ++i) map.put({i}, i);
+  for (uint32_t i = 0; i < 100; i += 2) map.put({i}, i + 1000);
+  CHECK_EQ(map.size(), 100u);
+  for (uint32_t i = 0; i < 100; ++i) CHECK_EQ(*map.find({i}), i % 2 == 0 ? i + 1000 : i);
+  while (map.size() < map.capacity()) CHECK(map.insert({static_cast<uint32_t>(map.size())}) != nullptr);
+  CHECK(map.insert({9999}) == nullptr);
+}
+
 TEST("neighbor: snooping never replaces what the control plane set, and the table is bounded") {
   NeighborTable table(2, 1);
   const uint8_t ip[3][4] = {{10, 0, 0, 1}, {10, 0, 0, 2}, {10, 0, 0, 3}};

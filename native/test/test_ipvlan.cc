@@ -1,5 +1,5 @@
 // ipvlan: containers told apart by their addresses, on a link (l2) and behind a router (l3).
-#include "test/lab.h"
+#include "test/parent_lab.h"
 
 using namespace overlane;
 using namespace overlane::test;
@@ -17,14 +17,15 @@ Bytes link_local() {
   return hex("fe8000000000000000420afffe000050");
 }
 
-// Containers 1 and 2 with 10.0.0.n and fd00::n, and the uplink 0.
-struct Network {
-  explicit Network(Forwarding forwarding) {
-    BridgeOptions options = Lab::plain();
-    options.policy.forwarding = forwarding;
-    options.policy.mac = load_mac(mac(kShared).data());
-    bridge = lab.bridge({}, options);
-    domain = lab.dataplane.domain_of(bridge, kNoVlan);
+BridgeOptions options_of(Forwarding forwarding) {
+  BridgeOptions options = ParentLab::forwarding(forwarding);
+  options.policy.mac = load_mac(mac(kShared).data());
+  return options;
+}
+
+// Containers 1 and 2 with 10.0.0.n and fd00::n.
+struct Network : ParentLab {
+  explicit Network(Forwarding forwarding) : ParentLab(options_of(forwarding)) {
     AttachOptions uplink;
     uplink.uplink = true;
     uplink.uplink_mac = load_mac(mac(kOutside).data());
@@ -37,30 +38,6 @@ struct Network {
       lab.dataplane.add_address(domain, IpAddress::v6(six(i).data()), ports[i]);
     }
   }
-  // Which ports got the frame, as in "02", and the reasons of drops; what came out last is in `out`.
-  std::string send(size_t from, const Bytes& frame) {
-    std::string got;
-    const Counters before = lab.dataplane.context().counters;
-    lab.pass(ports[from], frame);
-    for (size_t i = 0; i < ports.size(); ++i) {
-      for (const Bytes& drained : lab.drain(ports[i])) {
-        got += static_cast<char>('0' + i);
-        out = drained;
-      }
-    }
-    for (size_t k = 0; k < kCounterCount; ++k) {
-      const auto counter = static_cast<Counter>(k);
-      if (std::string(kCounterInfo[k].kind) == "drop" && lab.total(counter) != before.total(counter)) {
-        got += kCounterInfo[k].name;
-      }
-    }
-    return got;
-  }
-
-  Lab lab;
-  uint16_t bridge, domain;
-  std::vector<uint16_t> ports;
-  Bytes out;
 };
 
 Bytes four(uint8_t to_mac, uint8_t from_mac, uint8_t source, uint8_t destination) {
@@ -201,7 +178,7 @@ TEST("ipvlan: what is not IP, or in a VLAN, has no place there") {
       CHECK_EQ(n.send(from, with_tag(with_tag(local, 5), 0)), "drop_vlan_unknown");
     }
     CHECK_EQ(n.send(1, with_tag(local, 0)), "2");
-    CHECK(n.out == local);
+    CHECK(n.last() == local);
   }
 }
 
@@ -211,11 +188,11 @@ TEST("ipvlan-l3: no link, only a router behind every address") {
   const Bytes out = four(kShared, kShared, 1, 77);
   CHECK_EQ(sent(out), "0");
   Bytes expected = four(kOutside, kShared, 1, 77);  // and the TTL as it was
-  CHECK(n.out == expected);
+  CHECK(n.last() == expected);
   CHECK_EQ(sent(four(kShared, kShared, 1, 2)), "2");
-  CHECK(n.out == four(kShared, kShared, 1, 2));
+  CHECK(n.last() == four(kShared, kShared, 1, 2));
   CHECK_EQ(sent(four(0x33, kShared, 1, 2)), "2");
-  CHECK(n.out == four(kShared, kShared, 1, 2));
+  CHECK(n.last() == four(kShared, kShared, 1, 2));
   CHECK_EQ(sent(four(kShared, kShared, 1, 1)), "drop_same_port");
   CHECK_EQ(sent(four(kShared, kShared, 2, 77)), "drop_source_address");
   CHECK_EQ(sent(udp_frame(broadcast(), mac(kShared), 1, 255)), "drop_broadcast");
@@ -244,7 +221,7 @@ TEST("ipvlan-l3: ARP is answered for every address, but not a question of whethe
   };
   for (uint8_t target : {uint8_t{2}, uint8_t{77}}) {
     CHECK_EQ(n.send(1, arp(1, broadcast(), kShared, own(1), target)), "1");
-    CHECK(n.out == answer(kShared, own(1), target));
+    CHECK(n.last() == answer(kShared, own(1), target));
   }
   CHECK_EQ(n.send(1, arp(1, mac(kShared), kShared, own(1), 77)), "1");  // is it still there?
   CHECK_EQ(n.send(1, arp(1, broadcast(), kShared, own(1), 1)), "drop_broadcast");
@@ -254,7 +231,7 @@ TEST("ipvlan-l3: ARP is answered for every address, but not a question of whethe
   CHECK_EQ(n.send(1, arp(2, mac(kShared), kShared, own(1), 2)), "drop_not_ours");
   // The router may ask for containers, and probe for them.
   CHECK_EQ(n.send(0, arp(1, broadcast(), kOutside, own(77), 2)), "0");
-  CHECK(n.out == answer(kOutside, own(77), 2));
+  CHECK(n.last() == answer(kOutside, own(77), 2));
   CHECK_EQ(n.send(0, arp(1, broadcast(), kOutside, kZero4, 2)), "0");
   CHECK_EQ(n.send(0, arp(1, broadcast(), kOutside, own(77), 3)), "drop_broadcast");
   CHECK_EQ(n.send(0, arp(1, broadcast(), kOutside, own(2), 2)), "drop_broadcast");
@@ -268,7 +245,7 @@ TEST("ipvlan-l3: neighbor solicitations are answered, too") {
                                   join({hex("88 00 0000 60000000"), target, hex("02 01"), mac(kShared)})));
   };
   CHECK_EQ(n.send(1, solicitation(kShared, six(1), six(9))), "1");
-  CHECK(n.out == answer(kShared, six(1), six(9)));
+  CHECK(n.last() == answer(kShared, six(1), six(9)));
   CHECK_EQ(n.send(1, solicitation(kShared, link_local(), six(2))), "1");
   CHECK_EQ(n.send(1, solicitation(kShared, Bytes(16, 0), six(1))), "drop_multicast");
   CHECK_EQ(n.send(1, solicitation(kShared, six(1), six(1))), "drop_multicast");
@@ -277,7 +254,7 @@ TEST("ipvlan-l3: neighbor solicitations are answered, too") {
   broken[56] ^= 1;
   CHECK_EQ(n.send(1, broken), "drop_multicast");
   CHECK_EQ(n.send(0, solicitation(kOutside, six(9), six(2))), "0");
-  CHECK(n.out == answer(kOutside, six(9), six(2)));
+  CHECK(n.last() == answer(kOutside, six(9), six(2)));
   CHECK_EQ(n.send(0, solicitation(kOutside, six(9), six(3))), "drop_multicast");
   CHECK_EQ(n.lab.total(Counter::nd_replied), 3u);
 }
@@ -286,10 +263,7 @@ TEST("ipvlan: addresses move, go with their container, and are bounded") {
   DataplaneOptions few;
   few.neighbor_entries = 5;
   Lab lab(few);
-  BridgeOptions options = Lab::plain();
-  options.policy.forwarding = Forwarding::ipvlan_l2;
-  options.policy.mac = load_mac(mac(kShared).data());
-  const uint16_t a = lab.port(), b = lab.port(), bridge = lab.bridge({a, b}, options);
+  const uint16_t a = lab.port(), b = lab.port(), bridge = lab.bridge({a, b}, options_of(Forwarding::ipvlan_l2));
   const uint16_t domain = lab.dataplane.domain_of(bridge, kNoVlan);
   const auto add = [&](uint8_t last, uint16_t port) {
     return lab.dataplane.add_address(domain, IpAddress::v4(own(last).data()), port);

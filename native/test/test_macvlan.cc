@@ -1,19 +1,15 @@
 // macvlan: every mode's matrix of who reaches whom.
-#include <map>
-
-#include "test/lab.h"
+#include "test/parent_lab.h"
 
 using namespace overlane;
 using namespace overlane::test;
 
 namespace {
 
-// Containers 1, 2 and 3 with MACs of that number, and the uplink 0.
-struct Network {
-  explicit Network(Forwarding forwarding, int count = 3, bool parent = true, uint16_t vlan = kNoVlan) {
-    BridgeOptions options = Lab::plain();
-    options.policy.forwarding = forwarding;
-    bridge = lab.bridge({}, options);
+// Containers 1, 2 and 3 with MACs of that number.
+struct Network : ParentLab {
+  explicit Network(Forwarding how, int count = 3, bool parent = true, uint16_t vlan = kNoVlan)
+      : ParentLab(forwarding(how)) {
     ports.push_back(lab.port());
     AttachOptions uplink;
     uplink.uplink = true;
@@ -22,35 +18,17 @@ struct Network {
     for (uint8_t i = 1; i <= count; ++i) {
       ports.push_back(lab.port());
       lab.dataplane.attach(bridge, ports[i], {});
-      if (forwarding == Forwarding::macvlan_passthru) continue;
-      lab.dataplane.add_fdb(lab.dataplane.domain_of(bridge, kNoVlan), load_mac(mac(i).data()), ports[i]);
+      if (how != Forwarding::macvlan_passthru) lab.dataplane.add_fdb(domain, load_mac(mac(i).data()), ports[i]);
     }
   }
-  // Which ports got the frame, as in "02"; the reason where it was dropped.
+  // Whatever comes out is the frame, or what `arrives` in its place.
   std::string send(size_t from, const Bytes& frame, const Bytes& arrives = {}) {
-    std::string got;
-    const Counters before = lab.dataplane.context().counters;
-    lab.pass(ports[from], frame);
-    for (size_t i = 0; i < ports.size(); ++i) {
-      for (const Bytes& out : lab.drain(ports[i])) {
-        got += static_cast<char>('0' + i);
-        CHECK(out == (arrives.empty() ? frame : arrives));
-      }
-    }
-    for (size_t k = 0; k < kCounterCount; ++k) {
-      const auto counter = static_cast<Counter>(k);
-      if (std::string(kCounterInfo[k].kind) == "drop" && lab.total(counter) != before.total(counter)) {
-        got += kCounterInfo[k].name;
-      }
-    }
+    std::string got = ParentLab::send(from, frame);
+    for (const Bytes& each : out) CHECK(each == (arrives.empty() ? frame : arrives));
     return got;
   }
   std::string unicast(size_t at, uint8_t from, uint8_t to) { return send(at, udp_frame(mac(to), mac(from), from, to)); }
   std::string group(size_t at, uint8_t from) { return send(at, udp_frame(broadcast(), mac(from), from, 255)); }
-
-  Lab lab;
-  uint16_t bridge;
-  std::vector<uint16_t> ports;
 };
 
 struct Row {
@@ -126,9 +104,7 @@ TEST("macvlan: more copies than there are buffers") {
   DataplaneOptions small;
   small.small_packets = 4;
   Lab lab(small);
-  BridgeOptions options = Lab::plain();
-  options.policy.forwarding = Forwarding::macvlan_bridge;
-  const uint16_t bridge = lab.bridge({}, options), uplink = lab.port();
+  const uint16_t bridge = lab.bridge({}, ParentLab::forwarding(Forwarding::macvlan_bridge)), uplink = lab.port();
   AttachOptions parent;
   parent.uplink = true;
   lab.dataplane.attach(bridge, uplink, parent);

@@ -268,18 +268,15 @@ TEST("capture: live, it is told of, and every packet is copied or counted as los
 
 TEST("capture: captures and their ports come and go under load") {
   LiveLab lab(2);
-  MemoryPort::Options source, sink;
-  source.loop = true;
-  sink.discard = true;
-  const uint16_t a = lab.port(source), b = lab.port(sink);
-  const uint16_t bridge = lab.bridge({a, b});
-  for (uint32_t worker = 0; worker < 2; ++worker) lab.inject(worker, a, udp_frame(broadcast(), mac(1), 1, 2), 64);
+  const LiveLab::Load load = lab.load();
+  for (uint32_t worker = 0; worker < 2; ++worker)
+    lab.inject(worker, load.source, udp_frame(broadcast(), mac(1), 1, 2), 64);
   CHECK(static_cast<bool>(lab.engine.start()));
-  const uint32_t standing = lab.engine.add_capture(b, kAll, 1 << 16);
+  const uint32_t standing = lab.engine.add_capture(load.sink, kAll, 1 << 16);
   size_t copied = 0, of_extra = 0;
   for (uint32_t i = 0; i < 100; ++i) {
-    const uint16_t extra = lab.port(sink);
-    lab.engine.change([&](Dataplane& dataplane, uint32_t) { dataplane.attach(bridge, extra, {false, true, 16}); });
+    const uint16_t extra = lab.port(LiveLab::discarding());
+    lab.engine.change([&](Dataplane& dataplane, uint32_t) { dataplane.attach(load.bridge, extra, {false, true, 16}); });
     const uint32_t first = lab.engine.add_capture(extra, 64, 1 << 14),
                    second = lab.engine.add_capture(extra, 64, 1 << 14);
     CHECK(first != second);

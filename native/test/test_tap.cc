@@ -8,40 +8,26 @@
 #include <thread>
 
 #include "offload/segment.h"
-#include "port/tap.h"
-#include "stage/parse.h"
-#include "test/check.h"
-#include "test/frames.h"
-#include "test/root.h"
+#include "test/tap_lab.h"
 
 namespace overlane {
 namespace {
 
 using test::Namespace;
+using test::Tap;
 
 IpPrefix prefix(std::initializer_list<uint8_t> bytes, uint8_t length) {
   return {bytes.size() == 4 ? IpAddress::v4(bytes.begin()) : IpAddress::v6(bytes.begin()), length};
 }
 
 TapPort::Options options_for(const Namespace& space, uint8_t last) {
-  TapPort::Options options;
-  options.netns = space.path();
-  options.name = "eth0";
+  TapPort::Options options = test::options_for(space);
   options.link.mac = load_mac(test::mac(last).data());
   options.link.mtu = 1450;
   options.link.addresses = {prefix({10, 99, 0, last}, 24),
                             prefix({0xfd, 0, 0, 0x99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last}, 64)};
   return options;
 }
-
-struct Tap {
-  NetResult result;
-  std::vector<std::unique_ptr<Port>> ports;
-  LinkDetails link;
-  explicit Tap(const TapPort::Options& options, uint32_t workers = 1, uint32_t owner = 0) {
-    result = TapPort::open(options, workers, owner, ports, link);
-  }
-};
 
 Nanos now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())

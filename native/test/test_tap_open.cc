@@ -1,53 +1,23 @@
-// Making TAPs: what the kernel then shows, names that are taken, privileges, deletion under our feet.
+// Making TAPs: what the kernel then shows, names that are taken, privileges.
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "port/tap.h"
-#include "stage/parse.h"
-#include "test/check.h"
-#include "test/frames.h"
-#include "test/root.h"
+#include "test/tap_lab.h"
 
 namespace overlane {
 namespace {
 
+using test::contains;
 using test::Namespace;
+using test::options_for;
+using test::packet_of;
+using test::Tap;
 
 std::string code_of(const NetResult& result) {
   return result.code == nullptr ? "" : result.code;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-TapPort::Options options_for(const Namespace& space) {
-  TapPort::Options options;
-  options.netns = space.path();
-  options.name = "eth0";
-  return options;
-}
-
-struct Tap {
-  std::vector<std::unique_ptr<Port>> ports;
-  LinkDetails link;
-  NetResult result;
-  explicit Tap(const TapPort::Options& options, uint32_t workers = 1, uint32_t owner = 0) {
-    result = TapPort::open(options, workers, owner, ports, link);
-  }
-};
-
-Packet* packet_of(Pools& pools, const test::Bytes& frame) {
-  Packet* packet = pools.take(static_cast<uint32_t>(frame.size()));
-  std::copy(frame.begin(), frame.end(), packet->data);
-  packet->length = static_cast<uint32_t>(frame.size());
-  packet->time = 0;
-  packet->headers = parse_frame(packet->data, packet->length);
-  return packet;
 }
 
 TEST("tap: the interface is as told, and gone with its ports") {
@@ -248,62 +218,6 @@ TEST("tap: one queue for two workers, and one for each") {
   for (const auto& port : tap.ports) CHECK_EQ(port->descriptors().size(), 1u);
   CHECK(contains(space.output("ip -j -d link show eth0"), "\"multi_queue\":true,\"numqueues\":2"));
   CHECK_EQ(row.get(Counter::drop_link_down) + row.get(Counter::drop_port_error), 0u);
-}
-
-TEST("tap: an interface that is down, deleted, or said to be") {
-  if (!test::have_root("tap: an interface that is down, deleted, or said to be")) return;
-  Namespace space("tap-y");
-  Tap tap(options_for(space));
-  CHECK_EQ(tap.result.message, "");
-  if (!tap.result) return;
-  Port& port = *tap.ports[0];
-  EventRing events;
-  port.report_to(&events, 7);
-  Pools pools(16, 4);
-  CounterRow row;
-  const auto send = [&] {
-    Packet* packets[2] = {packet_of(pools, test::arp_request(3, 2)), packet_of(pools, test::arp_request(3, 2))};
-    CHECK_EQ(port.transmit(packets, 2, row), 2u);
-    return row.get(Counter::drop_link_down);
-  };
-  CHECK_EQ(send(), 0u);
-  CHECK_EQ(space.ip("link set eth0 down"), 0);
-  CHECK_EQ(send(), 2u);
-  CHECK_EQ(space.ip("link set eth0 up"), 0);
-  CHECK_EQ(send(), 2u);
-  port.link_changed({LinkState::down, tap.link.index, 1500});
-  CHECK_EQ(send(), 4u);
-  port.link_changed({LinkState::up, tap.link.index, 1500});
-  CHECK_EQ(send(), 4u);
-  CHECK_EQ(port.error(), "");
-
-  const int fd = port.descriptors().at(0).fd;
-  CHECK_EQ(space.ip("link del eth0"), 0);
-  pollfd wait{fd, POLLIN, 0};
-  CHECK_EQ(poll(&wait, 1, 2000), 1);
-  CHECK(wait.revents & POLLERR);
-  Packet* packets[4];
-  for (int i = 0; i < 3; ++i) CHECK_EQ(port.receive(packets, 4, 5, 5, pools, row), 0u);
-  port.attend(fd, 6);
-  CHECK(contains(port.error(), "was deleted"));
-  CHECK_EQ(std::string(port.error_name()), "ERR_OVERLANE_MISSING");
-  CHECK(port.descriptors().empty());
-  CHECK(port.next_due() == kNever);
-  CHECK_EQ(send(), 6u);
-  Event event;
-  CHECK(events.pop(event) && event.kind == EventKind::failure && event.port == 7 && event.time == 5);
-  CHECK(!events.pop(event));  // once
-
-  Tap again(options_for(space));  // whoever writes first finds out as well
-  CHECK_EQ(again.result.message, "");
-  CHECK_EQ(space.ip("link del eth0"), 0);
-  Packet* packet = packet_of(pools, test::arp_request(3, 2));
-  CHECK_EQ(again.ports.at(0)->transmit(&packet, 1, row), 1u);
-  CHECK_EQ(row.get(Counter::drop_link_down), 7u);
-  CHECK(contains(again.ports[0]->error(), "was deleted"));
-  CHECK(again.ports[0]->descriptors().empty());
-  CHECK_EQ(pools.small().available(), pools.small().size());
-  CHECK_EQ(pools.large().available(), pools.large().size());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // ARP for IPv4 over Ethernet (RFC 826).
 #pragma once
 
+#include "core/ip_address.h"
 #include "wire/ethernet.h"
 
 namespace overlane {
@@ -18,6 +19,12 @@ struct Arp {
 };
 static_assert(sizeof(Arp) == 28 && alignof(Arp) == 1);
 
+struct ArpFrame {
+  Ethernet ethernet;
+  Arp arp;
+};
+static_assert(sizeof(ArpFrame) == 42 && alignof(ArpFrame) == 1);
+
 inline constexpr unsigned kArpFixed = 8;  // what every ARP has, whatever it is for
 
 namespace arp {
@@ -28,6 +35,23 @@ inline constexpr uint16_t kReply = 2;
 OVERLANE_INLINE bool is_ipv4_over_ethernet(const Arp& a) {
   return a.hardware_type == 1 && a.protocol_type == ether_type::kIpv4 && a.hardware_length == 6 &&
          a.protocol_length == 4;
+}
+
+// The whole frame, for IPv4 addresses. The sender is where it comes from; target_mac is 0 where it is asked for.
+inline void write_arp(ArpFrame& to, uint16_t operation, Mac destination, Mac sender_mac, IpAddress sender,
+                      Mac target_mac, IpAddress target) {
+  store_mac(to.ethernet.destination, destination);
+  store_mac(to.ethernet.source, sender_mac);
+  to.ethernet.ether_type = ether_type::kArp;
+  to.arp.hardware_type = 1;
+  to.arp.protocol_type = ether_type::kIpv4;
+  to.arp.hardware_length = 6;
+  to.arp.protocol_length = 4;
+  to.arp.operation = operation;
+  store_mac(to.arp.sender_mac, sender_mac);
+  sender.write(to.arp.sender_ip);
+  store_mac(to.arp.target_mac, target_mac);
+  target.write(to.arp.target_ip);
 }
 
 }  // namespace overlane
