@@ -44,9 +44,6 @@ void settle(uint32_t number, int cpu) {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  // A worker that is woken does not push aside the one that woke it: both do more at a time. Not a matter of privilege.
-  const sched_param ordinary{};
-  sched_setscheduler(0, SCHED_BATCH, &ordinary);
   if (cpu < 0) return;
   cpu_set_t cpus;
   CPU_ZERO(&cpus);

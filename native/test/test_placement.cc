@@ -108,6 +108,26 @@ TEST("placement: what somebody else decides about the thread is left alone") {
   CHECK(same(affinity(), before));
 }
 
+TEST("placement: who has little to do may push others aside, and who has much may not") {
+  const cpu_set_t before = affinity();
+  Nanos now = clock_now();
+  Placement placement(now, false);
+  CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
+  usleep(20'000);
+  pass(placement, now = clock_now(), 1);
+  CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+  bool busy = false;
+  for (int i = 0; i < 100 && !busy; ++i) {  // a busy machine may give it less than a fifth at times
+    spin_until(now = clock_now() + 2 * kWindow, false);
+    pass(placement, now, 1);
+    busy = sched_getscheduler(0) == SCHED_BATCH;
+  }
+  CHECK(busy);
+  CHECK(same(affinity(), before));
+  const sched_param ordinary{};
+  CHECK_EQ(sched_setscheduler(0, SCHED_OTHER, &ordinary), 0);
+}
+
 TEST("placement: who never comes to the end of the work lets the system decide, for a second") {
   int one, other;
   if (!two_cpus("too much work", one, other)) return;
