@@ -33,6 +33,7 @@ enum PacketFlags : uint16_t {
   kPartialChecksum =
       1,              // the TCP or UDP checksum field holds the sum of the pseudo-header only, for somebody to complete
   kInnerOffload = 2,  // the above and `segment` are of the frame inside VXLAN; decap clears this
+  kTrain = 4,         // a super-frame of UDP made of datagrams, which counts as so many once it was sent
 };
 
 struct alignas(kCacheLine) Packet {

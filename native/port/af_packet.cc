@@ -5,7 +5,6 @@
 
 #include "port/virtio_offload.h"
 #include "wire/ethernet.h"
-#include "wire/ipv4.h"
 
 namespace overlane {
 
@@ -106,82 +105,6 @@ uint32_t AfPacketPort::receive(Packet** packets, uint32_t max, Nanos now, Nanos,
     packets[count++] = packet;
   }
   return count;
-}
-
-// Up to the first one that cannot be described.
-uint32_t AfPacketPort::prepare(Packet** packets, uint32_t count) {
-  uint32_t ready = 0;
-  for (; ready < count && ready < kBatch; ++ready) {
-    const Packet& packet = *packets[ready];
-    if (OVERLANE_UNLIKELY(!describe_offload(packet, headers_[ready]))) break;
-    parts_[ready][0] = {&headers_[ready], sizeof(VirtioHeader)};
-    parts_[ready][1] = {packet.data, packet.length};
-    messages_[ready].msg_hdr.msg_iov = parts_[ready];
-    messages_[ready].msg_hdr.msg_iovlen = 2;
-  }
-  return ready;
-}
-
-// Why the kernel did not take this one packet.
-Counter AfPacketPort::refused(const Packet& packet, int error) {
-  if (error == EMSGSIZE) return Counter::drop_mtu;
-  if (error == EINVAL && !packet.is_ordinary()) {
-    // Kernels before 6.2 know no USO; one that took some means that very frame.
-    const bool uso = packet.segment != 0 && packet.headers.protocol == ip_protocol::kUdp;
-    if (uso && !sent_uso_) offloads_ &= static_cast<uint8_t>(~kTakesUso);
-    return Counter::drop_offload;
-  }
-  fail(error, "send on");
-  return Counter::drop_port_error;
-}
-
-// Loses what `error` is about; the rest may be tried again. Returns how many of the packets are gone: none when the
-// kernel has no room.
-uint32_t AfPacketPort::give_up(Packet** packets, uint32_t count, int error, CounterRow& row) {
-  switch (error) {
-    case EAGAIN:
-    case ENOBUFS:
-    case ENOMEM:
-      return 0;
-    case ENETDOWN:
-    case ENXIO:
-    case ENODEV:
-      for (uint32_t i = 0; i < count; ++i) lose(packets[i], Counter::drop_link_down, row);
-      return count;
-    default:
-      lose(packets[0], refused(*packets[0], error), row);
-      return 1;
-  }
-}
-
-uint32_t AfPacketPort::transmit(Packet** packets, uint32_t count, CounterRow& row) {
-  if (OVERLANE_UNLIKELY(gone_)) return give_up(packets, count, ENODEV, row);
-  uint32_t done = 0;
-  bool retried = false;
-  while (done < count) {
-    const uint32_t ready = prepare(packets + done, count - done);
-    if (OVERLANE_UNLIKELY(ready == 0)) {
-      lose(packets[done++], Counter::drop_offload, row);
-      continue;
-    }
-    const int sent = sendmmsg(fd_, messages_, ready, MSG_DONTWAIT);
-    if (OVERLANE_UNLIKELY(sent < 0)) {
-      // The first may be old news: that the interface was down at some time since the last call.
-      if (errno == ENETDOWN && !retried) {
-        retried = true;
-        continue;
-      }
-      const uint32_t lost = give_up(packets + done, count - done, errno, row);
-      if (lost == 0) break;
-      done += lost;
-      continue;
-    }
-    for (int i = 0; i < sent; ++i) {
-      sent_uso_ |= headers_[i].gso_type == virtio::kGsoUdp;
-      release(packets[done++]);
-    }
-  }
-  return done;
 }
 
 std::vector<Port::Descriptor> AfPacketPort::descriptors() const {

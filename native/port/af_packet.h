@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "net/link.h"
+#include "offload/segment.h"
 #include "port/packet_ring.h"
 #include "port/port.h"
 #include "port/virtio_header.h"
@@ -75,9 +76,13 @@ class AfPacketPort final : public Port {
   bool take(const tpacket2_hdr* slot, uint32_t tag, uint8_t* to);
   Packet* accept(const tpacket2_hdr* slot, Pools& pools, CounterRow& row, bool& full);
   void count_losses(CounterRow& row);
+  static void count_train(const Packet& packet, CounterRow& row);
   uint32_t prepare(Packet** packets, uint32_t count);
+  uint32_t prepare_segments(const Segmentation& plan, uint32_t at);
+  int send_prepared(uint32_t ready);
+  void send_segments(Packet* packet, CounterRow& row);
   uint32_t give_up(Packet** packets, uint32_t count, int error, CounterRow& row);
-  Counter refused(const Packet& packet, int error);
+  Counter reason_of(int error, bool ordinary);
   void fail(int error, const char* doing);
   void go(Nanos now);
 
@@ -93,8 +98,9 @@ class AfPacketPort final : public Port {
   const char* error_code_ = "ERR_OVERLANE_SYSTEM";
   std::string error_;
   mmsghdr messages_[kBatch]{};
-  iovec parts_[kBatch][2]{};
+  iovec parts_[kBatch][3]{};
   VirtioHeader headers_[kBatch]{};
+  uint8_t segment_headers_[kBatch][kMaxSegmentHeader];
 };
 
 }  // namespace overlane

@@ -49,7 +49,7 @@ NetResult find_interface(const AfPacketPort::Options& options, LinkDetails& link
 
 AfPacketPort::AfPacketPort(const Options& options, bool receives, std::shared_ptr<Fanout> fanout)
     : options_(options), receives_(receives), fanout_(std::move(fanout)) {
-  if (options.offload) offloads_ = kTakesPartialChecksum | kTakesTso | kTakesUso;
+  if (options.offload) offloads_ = kTakesPartialChecksum | kTakesTso | kTakesUso | kTakesTrains;
 }
 
 AfPacketPort::~AfPacketPort() {

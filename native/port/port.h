@@ -16,8 +16,9 @@ namespace overlane {
 // What transmit() takes as it is; the rest is segmented or completed before.
 enum Offloads : uint8_t {
   kTakesPartialChecksum = 1,
-  kTakesTso = 2,  // super-frames of TCP over IPv4 and IPv6
-  kTakesUso = 4,  // super-frames of UDP
+  kTakesTso = 2,     // super-frames of TCP over IPv4 and IPv6
+  kTakesUso = 4,     // super-frames of UDP
+  kTakesTrains = 8,  // those with kTrain
 };
 
 // What is known of the interface behind a port.

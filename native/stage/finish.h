@@ -21,9 +21,9 @@ OVERLANE_INLINE bool takes(const Packet& packet, uint8_t offloads) {
 uint32_t finish(Packet* packet, Packet** out, uint32_t max, Context& context);
 
 // Hands the packets of `burst`, in order and a burst at a time, to `next`; those that `fine` says no to are finished
-// before. Both bursts are empty afterwards.
-template <typename Fine, typename Next>
-void finish_all(Burst& burst, Context& context, Fine fine, Next next) {
+// before, by `make`, whose parameters are those of finish(). Both bursts are empty afterwards.
+template <typename Fine, typename Next, typename Make = decltype(finish)>
+void finish_all(Burst& burst, Context& context, Fine fine, Next next, Make make = finish) {
   if (OVERLANE_LIKELY(std::all_of(burst.packets, burst.packets + burst.count, [&](Packet* p) { return fine(*p); }))) {
     return next(burst);
   }
@@ -34,7 +34,7 @@ void finish_all(Burst& burst, Context& context, Fine fine, Next next) {
       finished.packets[finished.count++] = packet;
     } else {
       if (finished.count > 0) next(finished);  // room for a whole super-frame
-      finished.count = finish(packet, finished.packets, kMaxBurst, context);
+      finished.count = make(packet, finished.packets, kMaxBurst, context);
     }
     if (finished.count == kMaxBurst) next(finished);
   }

@@ -10,6 +10,7 @@
 #include "stage/vlan_tag.h"
 #include "stage/vxlan_datagram.h"
 #include "stage/vxlan_encap.h"
+#include "stage/vxlan_train.h"
 
 namespace overlane {
 
@@ -99,11 +100,16 @@ void Output::encapsulate(uint16_t index, Burst& burst, Context& context) {
           hand_over(underlay.carrier, finished, bytes_of(finished), context);
         });
   }
+  const bool trains = links_[underlay.carrier].port->offloads() & kTakesTrains;
   finish_all(
       burst, context, [](const Packet& packet) { return packet.is_ordinary(); },
       [&](Burst& finished) {
         vxlan_encap(finished, underlay, context);
         hand_over(underlay.carrier, finished, bytes_of(finished), context);
+      },
+      [&](Packet* packet, Packet** out, uint32_t max, Context&) {
+        const uint32_t made = trains && packet->segment != 0 ? vxlan_train(packet, underlay, out, max, context) : 0;
+        return made != 0 ? made : finish(packet, out, max, context);
       });
 }
 

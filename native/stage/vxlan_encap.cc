@@ -9,10 +9,6 @@
 #include "stage/vlan_tag.h"
 #include "wire/checksum.h"
 #include "wire/ethernet.h"
-#include "wire/ipv4.h"
-#include "wire/ipv6.h"
-#include "wire/udp.h"
-#include "wire/vxlan.h"
 
 namespace overlane {
 
@@ -139,12 +135,24 @@ void fill_udp_checksum(uint8_t* udp, uint32_t length, uint64_t pseudo_sum) {
   store<uint16_t>(udp + offsetof(Udp, checksum), checksum == 0 ? 0xffff : checksum);
 }
 
+void push_tunnel(Packet& packet, const Tunnel& tunnel, bool checksum) {
+  if (tunnel.vtep.is_v4()) {
+    push_ipv4(packet, tunnel, checksum);
+  } else {
+    push_ipv6(packet, tunnel, checksum);
+  }
+}
+
 void vxlan_encap(Burst& burst, const Underlay& underlay, Context& context) {
   const bool v4 = underlay.local.is_v4();
-  const uint32_t longest = underlay.mtu - kTunnelHeader - (v4 ? sizeof(Ipv4) : sizeof(Ipv6));
+  const uint32_t longest = longest_frame(underlay);
   uint32_t kept = 0;
   for (uint32_t i = 0; i < burst.count; ++i) {
     Packet* packet = burst.packets[i];
+    if (OVERLANE_UNLIKELY(packet->segment != 0)) {
+      burst.packets[kept++] = packet;
+      continue;
+    }
     const Tunnel& tunnel = context.tunnels[tunnel_index(packet->source)];
     if (OVERLANE_UNLIKELY(tunnel.untag)) pop_vlan_tag(*packet);
     if (OVERLANE_UNLIKELY(packet->length + packet->cut > longest)) {

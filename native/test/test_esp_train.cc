@@ -1,62 +1,11 @@
 // Super-frames through ESP: sealed as trains, opened from trains. The carrier is a port of datagrams in memory.
-#include <deque>
-
-#include "core/datagram.h"
 #include "test/esp_lab.h"
-#include "test/offload_frames.h"
+#include "test/item_port.h"
 
 using namespace overlane;
 using namespace overlane::test;
 
 namespace {
-
-struct Item {
-  Bytes bytes;
-  Datagram datagram{};
-  uint16_t segment = 0;
-  uint16_t flags = 0;
-};
-
-// Packets with what is said of them beside their bytes; of super-frames or of trains.
-class ItemPort final : public Port {
- public:
-  explicit ItemPort(uint8_t takes) : takes_(takes) {}
-  Nanos next_due() override { return in.empty() ? kNever : kNow; }
-  uint32_t receive(Packet** packets, uint32_t max, Nanos now, Nanos, Pools& pools, CounterRow&) override {
-    uint32_t count = 0;
-    for (; count < max && !in.empty(); in.pop_front()) {
-      const Item& item = in.front();
-      Packet* packet = pools.take(static_cast<uint32_t>(item.bytes.size()));
-      if (packet == nullptr) return count;
-      std::copy(item.bytes.begin(), item.bytes.end(), packet->data);
-      packet->length = static_cast<uint32_t>(item.bytes.size());
-      packet->time = now;
-      packet->segment = item.segment;
-      packet->flags = item.flags;
-      set_datagram(*packet, item.datagram);
-      packets[count++] = packet;
-    }
-    return count;
-  }
-  // As the udp port: a train counts as the datagrams that it is.
-  uint32_t transmit(Packet** packets, uint32_t count, CounterRow& row) override {
-    for (uint32_t i = 0; i < count; ++i) {
-      Packet* packet = packets[i];
-      out.push_back({bytes_of(*packet), datagram_of(*packet), packet->segment, packet->flags});
-      const uint16_t stride = out.back().datagram.stride;
-      if (takes_ == 0 && stride != 0) row.add(Counter::tx_packets, (packet->length + stride - 1) / stride - 1);
-      release(packet);
-    }
-    return count;
-  }
-  uint8_t offloads() const override { return takes_; }
-
-  std::deque<Item> in;
-  std::deque<Item> out;
-
- private:
-  uint8_t takes_;
-};
 
 struct TrainNode {
   TrainNode(uint8_t self, uint8_t peer, uint32_t large = 64) : lab(options_of(large)) {

@@ -42,7 +42,10 @@ export interface FrameUnderlayOptions {
   ttl?: number;
   /** Bytes of the largest outer IP packet; default and at most the port's; at least 118 over IPv4, 1280 over IPv6. */
   mtu?: number;
-  /** Outer UDP checksum; default `zero` over IPv4 (RFC 7348, section 5), `send` over IPv6 (RFC 6935 permits zero between VTEPs). */
+  /**
+   * Outer UDP checksum; default `zero` over IPv4 (RFC 7348, section 5), `send` over IPv6 (RFC 6935 permits zero between VTEPs). What a
+   * super-frame becomes has one in any case on a `packet` port, unless that has `offload: false`: kernels segment no UDP without.
+   */
   checksum?: 'send' | 'zero';
   /**
    * Check outer UDP checksums other than zero, and drop what is wrong. Default false, because captures made on a sending host hold
