@@ -10,11 +10,8 @@ namespace overlane {
 
 namespace {
 
-constexpr Nanos kRare = 100'000'000;        // with longer between two wake-ups, nothing is gained
-constexpr Nanos kLate = 300'000;            // to wait so long for the CPU, a wake-up: somebody is in the way
+constexpr Nanos kRare = 2'000'000;          // with longer between two wake-ups, nothing is gained
 constexpr Nanos kPatience = 1'000'000'000;  // before it tries again
-
-const sched_param kOrdinary{};  // neither policy is a matter of privilege
 
 bool is_only(const cpu_set_t& cpus, int cpu) {
   return CPU_COUNT(&cpus) == 1 && CPU_ISSET(static_cast<unsigned>(cpu), &cpus);
@@ -22,8 +19,8 @@ bool is_only(const cpu_set_t& cpus, int cpu) {
 
 }  // namespace
 
-Placement::Placement(Nanos now, bool free) : free_(free), since_(now) {
-  sched_setscheduler(0, SCHED_BATCH, &kOrdinary);
+Placement::Placement(Nanos now, bool free) : since_(now) {
+  if (!free) return;
   schedstat_ = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
   if (schedstat_ < 0 || read_usage(usage_)) return;
   close(schedstat_);
@@ -50,29 +47,19 @@ void Placement::look_back(Nanos now) {
   Usage usage;
   if (schedstat_ >= 0 && read_usage(usage)) {
     const Nanos ran = usage.ran - usage_.ran;
-    choose_policy(ran * 5 > now - since_);
-    if (free_) choose_cpu(now, ran, usage.waited - usage_.waited, usage.sleeps != usage_.sleeps);
+    choose_cpu(now, ran, usage.waited - usage_.waited, usage.sleeps != usage_.sleeps);
     usage_ = usage;
   }
   since_ = now;
   wakes_ = 0;
 }
 
-void Placement::choose_policy(bool batch) {
-  if (batch == batch_) return;
-  batch_ = batch;
-  sched_setscheduler(0, batch ? SCHED_BATCH : SCHED_OTHER, &kOrdinary);
-}
-
 void Placement::choose_cpu(Nanos now, Nanos ran, Nanos waited, bool slept) {
   const Nanos window = now - since_;
   const bool rare = wakes_ * kRare < window;
   const bool swamped = !slept && ran + waited > window * 9 / 10;
-  const bool late = waited > wakes_ * kLate;
-  if (swamped || (late && !rare)) {
-    let_go();
-    not_before_ = now + kPatience;
-  } else if (rare) {
+  if (swamped) not_before_ = now + kPatience;
+  if (swamped || rare) {
     let_go();
   } else if (home_ < 0 && now >= not_before_) {
     settle();

@@ -1,9 +1,7 @@
 // Where a worker runs that may choose. Left to the system, a thread wakes up on whichever CPU is idle: its buffers and
 // tables move from cache to cache, and a sleeping CPU has to be interrupted, which costs more than most packets do. So
 // while a worker has work again and again it keeps to the CPU where it was woken. When it never gets to the end of its
-// work there, or others keep it waiting, the system decides again. And as long as it needs little of a CPU, it may push
-// aside who runs there, so that it answers at once; with much to do it may not (SCHED_BATCH), as both do more at a
-// time.
+// work there, the system decides again.
 #pragma once
 
 #include <sched.h>
@@ -18,7 +16,7 @@ namespace overlane {
 // For the thread that it is made in.
 class Placement {
  public:
-  // free: may choose its CPU. Nothing is changed where the kernel does not say how long a thread was kept waiting
+  // free: false leaves everything to others, and so does a kernel that does not say how long a thread was kept waiting
   // (CONFIG_SCHED_INFO).
   Placement(Nanos now, bool free);
   ~Placement();
@@ -45,14 +43,11 @@ class Placement {
 
   bool read_usage(Usage& usage) const;
   void look_back(Nanos now);
-  void choose_policy(bool batch);
   void choose_cpu(Nanos now, Nanos ran, Nanos waited, bool slept);
   void settle();
   void let_go();
 
   int schedstat_ = -1;  // descriptor
-  bool free_;
-  bool batch_ = true;
   int home_ = -1;
   cpu_set_t allowed_;     // before it kept to one
   Nanos since_;           // beginning of the window

@@ -21,7 +21,7 @@ namespace overlane {
 
 struct WorkerOptions {
   int cpu = -1;          // to pin the thread to; -1: none
-  Nanos spin = 0;        // how long to go on polling after the last packet before sleeping
+  Nanos spin = 0;        // how long to go on polling since the last burst began before sleeping
   bool chooses = false;  // where it runs (see Placement); else the system does, unless it is pinned
 };
 

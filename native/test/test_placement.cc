@@ -2,9 +2,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <iostream>
-#include <thread>
 
 #include "engine/placement.h"
 #include "test/check.h"
@@ -53,11 +51,10 @@ void pass(Placement& placement, Nanos now, int wakes) {
   placement.review(now);
 }
 
-// Spends real time until then, with a sleep in between when told.
-void spin_until(Nanos end, bool sleeps) {
+// Spends real time until then.
+void spin_until(Nanos end) {
   timespec time;
   do {
-    if (sleeps) usleep(1);
     clock_gettime(CLOCK_MONOTONIC, &time);
   } while (Nanos{time.tv_sec} * 1'000'000'000 + time.tv_nsec < end);
 }
@@ -75,14 +72,14 @@ TEST("placement: who has work again and again keeps to one CPU, and lets go of i
   if (!two_cpus("keeping to a CPU", one, other)) return;
   const cpu_set_t before = affinity();
   Placement placement(0, true);
-  pass(placement, kWindow - 1, 20);
+  pass(placement, kWindow - 1, 40);
   CHECK_EQ(placement.home(), -1);  // too early
   pass(placement, kWindow, 0);
   CHECK(placement.home() >= 0);
   CHECK(same(affinity(), only(placement.home())));
-  pass(placement, 2 * kWindow, 20);
+  pass(placement, 2 * kWindow, 40);
   CHECK(same(affinity(), only(placement.home())));
-  pass(placement, 102 * kWindow, 5);  // a second
+  pass(placement, 102 * kWindow, 400);  // a second
   CHECK_EQ(placement.home(), -1);
   CHECK(same(affinity(), before));
 }
@@ -92,40 +89,20 @@ TEST("placement: what somebody else decides about the thread is left alone") {
   if (!two_cpus("leaving others' decisions alone", one, other)) return;
   const cpu_set_t before = affinity();
   Placement placement(0, true);
-  pass(placement, kWindow, 20);
+  pass(placement, kWindow, 40);
   const int away = placement.home() == one ? other : one;
   run_on(only(away));
   pass(placement, 200 * kWindow, 1);  // lets go
   CHECK(same(affinity(), only(away)));
-  pass(placement, 201 * kWindow, 20);  // and there is nothing to choose
+  pass(placement, 201 * kWindow, 40);  // and there is nothing to choose
   CHECK_EQ(placement.home(), -1);
   CHECK(same(affinity(), only(away)));
   run_on(before);
 
   Placement bound(0, false);
-  pass(bound, kWindow, 20);
+  pass(bound, kWindow, 40);
   CHECK_EQ(bound.home(), -1);
   CHECK(same(affinity(), before));
-}
-
-TEST("placement: who has little to do may push others aside, and who has much may not") {
-  const cpu_set_t before = affinity();
-  Nanos now = clock_now();
-  Placement placement(now, false);
-  CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
-  usleep(20'000);
-  pass(placement, now = clock_now(), 1);
-  CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
-  bool busy = false;
-  for (int i = 0; i < 100 && !busy; ++i) {  // a busy machine may give it less than a fifth at times
-    spin_until(now = clock_now() + 2 * kWindow, false);
-    pass(placement, now, 1);
-    busy = sched_getscheduler(0) == SCHED_BATCH;
-  }
-  CHECK(busy);
-  CHECK(same(affinity(), before));
-  const sched_param ordinary{};
-  CHECK_EQ(sched_setscheduler(0, SCHED_OTHER, &ordinary), 0);
 }
 
 TEST("placement: who never comes to the end of the work lets the system decide, for a second") {
@@ -134,43 +111,16 @@ TEST("placement: who never comes to the end of the work lets the system decide, 
   const cpu_set_t before = affinity();
   const Nanos start = clock_now();
   Placement placement(start, true);
-  pass(placement, start + kWindow, 20);
+  pass(placement, start + kWindow, 40);
   CHECK(placement.home() >= 0);
   const Nanos end = clock_now() + 3 * kWindow;
-  spin_until(end, false);
-  pass(placement, end, 20);
+  spin_until(end);
+  pass(placement, end, 40);
   CHECK_EQ(placement.home(), -1);
   CHECK(same(affinity(), before));
-  pass(placement, end + kWindow, 20);
+  pass(placement, end + kWindow, 40);
   CHECK_EQ(placement.home(), -1);
   pass(placement, end + 101 * kWindow, 2000);
   CHECK(placement.home() >= 0);
   run_on(before);
-}
-
-TEST("placement: who is kept waiting by another goes away") {
-  int one, other;
-  if (!two_cpus("being kept waiting", one, other)) return;
-  const cpu_set_t before = affinity();
-  const Nanos start = clock_now();
-  Placement placement(start, true);
-  pass(placement, start + kWindow, 20);
-  CHECK(placement.home() >= 0);
-  std::atomic<bool> done{false};
-  std::thread hog([&, cpu = placement.home()] {
-    run_on(only(cpu));
-    while (!done.load(std::memory_order_relaxed)) {
-    }
-  });
-  bool left = false;
-  for (int i = 0; i < 20 && !left; ++i) {  // 2 s at most, on a machine where others take turns too
-    const Nanos end = clock_now() + 10 * kWindow;
-    spin_until(end, true);
-    pass(placement, end, 12);
-    left = placement.home() < 0;
-  }
-  CHECK(left);
-  done.store(true);
-  hog.join();
-  CHECK(same(affinity(), before));
 }
