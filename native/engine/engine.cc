@@ -12,10 +12,7 @@ Engine::Engine(const DataplaneOptions& dataplane, const std::vector<WorkerOption
     workers_.push_back(std::make_unique<Worker>(0, dataplane, WorkerOptions{}, notify_));
   }
   for (uint32_t i = 0; i < workers.size(); ++i) {
-    WorkerOptions options = workers[i];
-    // Several are there to run side by side.
-    options.chooses = workers.size() == 1 && options.cpu < 0;
-    workers_.push_back(std::make_unique<Worker>(i, dataplane, options, notify_));
+    workers_.push_back(std::make_unique<Worker>(i, dataplane, workers[i], notify_));
     for (uint32_t other = 0; other < i; ++other) {
       NewsRing* to = rings_.emplace_back(std::make_unique<NewsRing>()).get();
       NewsRing* from = rings_.emplace_back(std::make_unique<NewsRing>()).get();

@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "engine/placement.h"
-
 namespace overlane {
 
 namespace {
@@ -254,8 +252,6 @@ int Worker::sleep_ms(Nanos now) const {
 
 void Worker::loop() {
   settle(number_, options_.cpu);
-  Placement placement(clock(), options_.chooses);
-  bool slept = false;
   Nanos busy = clock();
   for (;;) {
     if (!mailbox_.empty()) do_commands();
@@ -264,16 +260,13 @@ void Worker::loop() {
     dataplane_.set_clock(now);
     exchange_.hear(dataplane_);
     dataplane_.timers();
-    if (slept && !ready_.empty()) placement.woken();
     if (serve_round()) busy = now;
     exchange_.tell(dataplane_.context());
     tell();
     const bool spins = !ready_.empty() || now - busy < options_.spin;
     const bool input = std::any_of(polled_.begin(), polled_.end(),
                                    [&](uint16_t port) { return dataplane_.port(port)->next_due() != kNever; });
-    placement.review(now);
-    slept = !spins && !input;
-    if (!wait(slept ? sleep_ms(now) : 0)) dataplane_.idle();
+    if (!wait(spins || input ? 0 : sleep_ms(now))) dataplane_.idle();
   }
   do_commands();
 }

@@ -20,9 +20,8 @@
 namespace overlane {
 
 struct WorkerOptions {
-  int cpu = -1;          // to pin the thread to; -1: none
-  Nanos spin = 0;        // how long to go on polling since the last burst began before sleeping
-  bool chooses = false;  // where it runs (see Placement); else the system does, unless it is pinned
+  int cpu = -1;    // to pin the thread to; -1: the system chooses
+  Nanos spin = 0;  // how long to go on polling since the last burst began before sleeping
 };
 
 class Worker {
