@@ -1,10 +1,16 @@
 /** A million MACs from one port: memory, the others' entries and their traffic. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { Dataplane, formatMac } from '../../src/index.js';
 
 const CHUNK = 8192;
 const MACS = 1_000_000;
 const BYTES = 64;
+
+// What the collector has not come to yet is this test's, not the dataplane's: memory is measured without it.
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 /** Frames to `to`, each from another MAC; `first` numbers them. */
 function floodBurst(first: number, to: number[]) {
@@ -27,8 +33,9 @@ const frame = (to: number[], from: number[], tag: number) =>
   Uint8Array.from([...to, ...from, 0x88, 0xb5, tag >> 8, tag & 255, ...new Uint8Array(46)]);
 
 it.each([
-  ['a table that holds them', 2 ** 20],
-  ['a table that does not', 2 ** 16],
+  // The smaller first: what reading a million rows leaves behind would hide its growth.
+  ['a table that does not hold them', 2 ** 16],
+  ['a table that does', 2 ** 20],
 ])(
   'in %s',
   async (_, fdbEntries) => {
@@ -41,6 +48,7 @@ it.each([
     lab.run({ now: 0n });
     for (const port of [attacker!, b!, c!]) port.drain();
 
+    collect();
     const before = process.memoryUsage().rss;
     let delivered = 0;
     let chunks = 0;
@@ -56,6 +64,7 @@ it.each([
       ].length;
       b!.drain();
       attacker!.drain();
+      collect();
     }
     const grown = process.memoryUsage().rss - before;
 
