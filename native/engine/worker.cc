@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "engine/pace.h"
+
 namespace overlane {
 
 namespace {
@@ -252,7 +254,7 @@ int Worker::sleep_ms(Nanos now) const {
 
 void Worker::loop() {
   settle(number_, options_.cpu);
-  Nanos busy = clock();
+  Pace pace(options_.spin, clock());
   for (;;) {
     if (!mailbox_.empty()) do_commands();
     if (stopping_.load(std::memory_order_relaxed)) break;  // here, or an idle worker would sleep once more
@@ -260,10 +262,10 @@ void Worker::loop() {
     dataplane_.set_clock(now);
     exchange_.hear(dataplane_);
     dataplane_.timers();
-    if (serve_round()) busy = now;
+    if (serve_round()) pace.burst(now);
     exchange_.tell(dataplane_.context());
     tell();
-    const bool spins = !ready_.empty() || now - busy < options_.spin;
+    const bool spins = !ready_.empty() || pace.spins(now);
     const bool input = std::any_of(polled_.begin(), polled_.end(),
                                    [&](uint16_t port) { return dataplane_.port(port)->next_due() != kNever; });
     if (!wait(spins || input ? 0 : sleep_ms(now))) dataplane_.idle();

@@ -21,7 +21,7 @@ namespace overlane {
 
 struct WorkerOptions {
   int cpu = -1;    // to pin the thread to; -1: the system chooses
-  Nanos spin = 0;  // how long to go on polling since the last burst began before sleeping
+  Nanos spin = 0;  // how long to go on polling since the last burst began before sleeping, under load
 };
 
 class Worker {

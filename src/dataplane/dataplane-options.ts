@@ -33,8 +33,8 @@ export interface DataplaneOptions {
   /** Live: the threads that carry packets, 1 to 64; default one, unpinned. Each has its own tables and packet buffers. */
   workers?: WorkerOptions[];
   /**
-   * Live: microseconds that a worker goes on polling after the last packet before it sleeps, 0 to 1,000,000; default 20. More saves the
-   * time to wake up, and costs the processor.
+   * Live: microseconds that a worker goes on polling after a burst before it sleeps, 0 to 1,000,000; default 20. It does while bursts come
+   * close together (less than five times as long apart on average). More saves the time to wake up, and costs the processor.
    */
   spin?: number;
   /**
