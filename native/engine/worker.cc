@@ -131,6 +131,7 @@ void Worker::watch_port(uint16_t index) {
   Watched& watched = watched_[index];
   Port* port = dataplane_.port(index);
   port->report_to(&events_, index);
+  port->count_lost_events(dataplane_.context().counters.port(index));  // of link_changed()
   watched = {true, false, true, {}};
   if (epoll_ < 0) return;
   for (const Port::Descriptor& descriptor : port->descriptors()) {

@@ -124,13 +124,19 @@ void AfPacketPort::attend(int fd, Nanos now) {
   if (error != ENETDOWN) fail(error, "receive from");
 }
 
+// For the user: why the port cannot be used. Told once for as long as it is so.
+void AfPacketPort::report(const NetResult& failure, Nanos now) {
+  if (error_ == failure.message) return;
+  error_code_ = failure.code;
+  error_ = failure.message;
+  tell_failure(now);
+}
+
 void AfPacketPort::go(Nanos now) {
   gone_ = true;
-  const std::string why = "the interface " + options_.interface + " was deleted: make it again, or remove this port";
-  if (error_ == why) return;
-  error_code_ = "ERR_OVERLANE_MISSING";
-  error_ = why;
-  tell_failure(now);
+  report({"ERR_OVERLANE_MISSING",
+          "the interface " + options_.interface + " was deleted: make it again, or remove this port"},
+         now);
 }
 
 void AfPacketPort::fail(int error, const char* doing) {

@@ -51,7 +51,8 @@ class AfPacketPort final : public Port {
   std::vector<Descriptor> descriptors() const override;
   void attend(int fd, Nanos now) override;
   // An interface that comes back under the same name is used again. With several queues this needs the privileges of
-  // open() again, as a socket never leaves its fanout group.
+  // open() again, as a socket never leaves its fanout group. One that cannot be used is told, and nothing comes from it
+  // or goes to it.
   void link_changed(const LinkInfo& link) override;
   std::string error() const override { return error_; }
   const char* error_name() const override { return error_code_; }
@@ -69,6 +70,7 @@ class AfPacketPort final : public Port {
   AfPacketPort(const Options& options, bool receives, std::shared_ptr<Fanout> fanout);
   NetResult open_socket(const LinkDetails& link);
   NetResult open_ring(const LinkDetails& link);
+  NetResult check_type(uint32_t index) const;
   NetResult bind_to(uint32_t index);
   NetResult join(uint32_t index);
   NetResult open_again(const LinkInfo& link);
@@ -84,11 +86,12 @@ class AfPacketPort final : public Port {
   uint32_t give_up(Packet** packets, uint32_t count, int error, CounterRow& row);
   Counter reason_of(int error, bool ordinary);
   void fail(int error, const char* doing);
+  void report(const NetResult& failure, Nanos now);
   void go(Nanos now);
 
   Options options_;
   bool receives_;
-  bool gone_ = false;  // the interface: nothing comes or goes until link_changed() brings it back
+  bool gone_ = false;  // no interface, or a refused one: nothing goes until link_changed() brings one back
   bool sent_uso_ = false;
   uint8_t offloads_ = 0;
   int fd_ = -1;

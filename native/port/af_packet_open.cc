@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -111,19 +112,27 @@ NetResult AfPacketPort::open_ring(const LinkDetails& link) {
   return net_error(errno, "attach a filter to " + options_.interface);
 }
 
+// Whether frames there begin with an Ethernet header. Asked before bind(), as a socket that is bound receives.
+NetResult AfPacketPort::check_type(uint32_t index) const {
+  ifreq request{};
+  request.ifr_ifindex = static_cast<int>(index);
+  if (ioctl(fd_, SIOCGIFNAME, &request) != 0 || ioctl(fd_, SIOCGIFHWADDR, &request) != 0) {
+    return net_error(errno, "use the interface " + options_.interface);
+  }
+  const auto type = request.ifr_hwaddr.sa_family;
+  if (type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK) return {};
+  return {"ERR_OVERLANE_OPTION",
+          "the interface " + options_.interface + " carries no Ethernet frames: a packet port cannot use it"};
+}
+
 NetResult AfPacketPort::bind_to(uint32_t index) {
+  if (NetResult refused = check_type(index); !refused) return refused;
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_protocol = receives_ ? kEveryProtocol : 0;
   address.sll_ifindex = static_cast<int>(index);
-  socklen_t length = sizeof address;
-  if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
-      getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+  if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return net_error(errno, "use the interface " + options_.interface, "CAP_NET_RAW");
-  }
-  if (address.sll_hatype != ARPHRD_ETHER && address.sll_hatype != ARPHRD_LOOPBACK) {
-    return {"ERR_OVERLANE_OPTION",
-            "the interface " + options_.interface + " carries no Ethernet frames: a packet port cannot use it"};
   }
   index_ = index;
   if (!receives_) return {};
@@ -176,8 +185,8 @@ void AfPacketPort::link_changed(const LinkInfo& link) {
   if (link.state != LinkState::up || (!gone_ && link.index == index_)) return;
   const NetResult result = fanout_ ? open_again(link) : bind_to(link.index);
   gone_ = !result;
-  error_ = result.message;
-  if (!result) error_code_ = result.code;
+  if (!result) return report(result, 0);
+  error_.clear();
 }
 
 }  // namespace overlane

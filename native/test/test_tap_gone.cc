@@ -7,11 +7,7 @@
 namespace overlane {
 namespace {
 
-using test::contains;
-using test::Namespace;
-using test::options_for;
-using test::packet_of;
-using test::Tap;
+using namespace test;
 
 TEST("tap: an interface that is down, deleted, or said to be") {
   if (!test::have_root("tap: an interface that is down, deleted, or said to be")) return;

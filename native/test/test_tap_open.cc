@@ -10,11 +10,7 @@
 namespace overlane {
 namespace {
 
-using test::contains;
-using test::Namespace;
-using test::options_for;
-using test::packet_of;
-using test::Tap;
+using namespace test;
 
 std::string code_of(const NetResult& result) {
   return result.code == nullptr ? "" : result.code;
