@@ -153,6 +153,8 @@ void Worker::unwatch_port(uint16_t index) {
 
 void Worker::note_ready(uint16_t port) {
   if (port >= watched_.size() || !watched_[port].used || watched_[port].ready) return;
+  // Readable, and yet nothing will come: it failed when it was read. What it no longer lists is let go.
+  if (dataplane_.port(port)->next_due() == kNever) return watch_port(port);
   watched_[port].ready = true;
   ready_.push_back(port);
 }

@@ -1,5 +1,9 @@
 // A TAP whose interface goes down, or is deleted under our feet.
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "test/live_lab.h"
 #include "test/tap_lab.h"
@@ -95,6 +99,61 @@ void check_told_once(uint32_t queues, bool watched) {
   CHECK_EQ(failures, 1u);
   lab.engine.ask(1, [&](Dataplane& dataplane) { CHECK(contains(dataplane.port(port)->error(), "was deleted")); });
   CHECK_EQ(lab.total(Counter::event_lost), 0u);
+  lab.engine.stop();
+  lab.check_balance();
+}
+
+// A descriptor that is always readable and never read: a listening socket to which somebody connects. Gives up the
+// descriptor, and keeps the other side.
+class Unreadable {
+ public:
+  Unreadable() : fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)), client_(socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{AF_UNIX, {}};
+    socklen_t length = sizeof address.sun_family;  // the kernel chooses a name
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    CHECK_EQ(bind(fd, generic, length) | listen(fd, 1), 0);
+    length = sizeof address;
+    CHECK_EQ(getsockname(fd, generic, &length) | connect(client_, generic, length), 0);
+  }
+  ~Unreadable() { close(client_); }
+  Unreadable(const Unreadable&) = delete;
+  Unreadable& operator=(const Unreadable&) = delete;
+
+  const int fd;
+
+ private:
+  const int client_;
+};
+
+Nanos cpu_time(Engine& engine) {
+  timespec used{};
+  engine.ask(0, [&](Dataplane&) { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used); });
+  return Nanos{used.tv_sec} * 1'000'000'000 + used.tv_nsec;
+}
+
+TEST("tap: one that cannot be read is told once, and its worker sleeps") {
+  const Unreadable broken;
+  test::LiveLab lab(1);
+  std::vector<std::unique_ptr<Port>> ports;
+  ports.push_back(std::make_unique<TapPort>(broken.fd, true, uint8_t{0}));
+  const uint16_t port = lab.engine.add_port(std::move(ports), 1500);
+  CHECK(static_cast<bool>(lab.engine.start()));
+  uint32_t failures = 0;
+  const auto look = [&] {
+    lab.engine.take_events(
+        [&](const Event& event) { failures += event.kind == EventKind::failure && event.port == port; });
+    return failures > 0;
+  };
+  CHECK(test::eventually(look));
+  const Nanos before = cpu_time(lab.engine);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  CHECK(cpu_time(lab.engine) - before < 30'000'000);
+  look();
+  CHECK_EQ(failures, 1u);
+  lab.engine.ask(0, [&](Dataplane& dataplane) {
+    CHECK_EQ(dataplane.port(port)->error(), "cannot read the TAP: Invalid argument");
+    CHECK(dataplane.port(port)->descriptors().empty());
+  });
   lab.engine.stop();
   lab.check_balance();
 }
