@@ -2,6 +2,7 @@
 
 #include "stage/ecn.h"
 #include "stage/next_hop.h"
+#include "stage/outer.h"
 #include "stage/vxlan_datagram.h"
 #include "stage/vxlan_encap.h"
 #include "wire/checksum.h"
@@ -16,63 +17,6 @@ namespace overlane {
 namespace {
 
 constexpr Counter kFine = Counter::count_;
-
-// The outer header as decap sees it.
-struct Outer {
-  const uint8_t* ip;
-  IpAddress source;
-  uint16_t underlay = kNoUnderlay;
-  uint8_t ecn;
-};
-
-OVERLANE_INLINE Counter match_underlay(const Packet& packet, uint16_t carrier, const Context& context, Outer& outer) {
-  const Headers& h = packet.headers;
-  if (h.ip_version == 0) return Counter::drop_underlay_other;
-  outer.ip = packet.data + h.l3;
-  IpAddress destination;
-  if (OVERLANE_LIKELY(h.ip_version == 4)) {
-    outer.source = IpAddress::v4(outer.ip + 12);
-    destination = IpAddress::v4(outer.ip + 16);
-    outer.ecn = outer.ip[1] & ecn::kMask;
-  } else {
-    outer.source = IpAddress::v6(outer.ip + 8);
-    destination = IpAddress::v6(outer.ip + 24);
-    outer.ecn = outer.ip[1] >> 4 & ecn::kMask;
-  }
-  bool local = false;
-  for (uint16_t index : context.carried[carrier]) {
-    const Underlay& underlay = context.underlays[index];
-    if (underlay.local != destination) continue;
-    local = true;
-    if (underlay.esp != EspCarriage::none) continue;
-    if (h.payload == 0 || load_be16(packet.data + h.l4 + 2) != underlay.udp_port) continue;
-    outer.underlay = index;
-    break;
-  }
-  if (!local) return Counter::drop_underlay_other;
-  if (OVERLANE_UNLIKELY(h.status != ParseStatus::ok)) return Counter::drop_underlay_malformed;
-  if (h.protocol != ip_protocol::kUdp) return Counter::drop_underlay_other;
-  if (OVERLANE_UNLIKELY(h.flags & kFragment)) return Counter::drop_underlay_fragment;
-  return outer.underlay == kNoUnderlay ? Counter::drop_underlay_other : kFine;
-}
-
-OVERLANE_NOINLINE bool udp_checksum_holds(const Packet& packet, const Outer& outer) {
-  const uint8_t* udp = packet.data + packet.headers.l4;
-  if (load<uint16_t>(udp + 6) == 0) return true;
-  const uint32_t length = packet.headers.end - packet.headers.l4;
-  const uint64_t pseudo = packet.headers.ip_version == 4
-                              ? checksum_pseudo_ipv4(outer.ip + 12, outer.ip + 16, ip_protocol::kUdp, length)
-                              : checksum_pseudo_ipv6(outer.ip + 8, outer.ip + 24, ip_protocol::kUdp, length);
-  return checksum_fold(checksum_add(udp, length, pseudo)) == 0xffff;
-}
-
-OVERLANE_NOINLINE bool checksums_hold(const Packet& packet, const Outer& outer, const Context& context) {
-  if (packet.headers.ip_version == 4) {
-    if (checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4)) != 0xffff) return false;
-  }
-  const bool open = packet.flags & kPartialChecksum && !(packet.flags & kInnerOffload);
-  return open || !context.underlays[outer.underlay].verify_checksum || udp_checksum_holds(packet, outer);
-}
 
 Counter find_tunnel(const Outer& outer, uint32_t vni, Context& context, uint32_t& tunnel) {
   const uint16_t* domain = context.vnis.find({outer.underlay, vni});
@@ -115,8 +59,7 @@ OVERLANE_NOINLINE Counter decap_any(Packet& packet, uint16_t carrier, Context& c
   if (other != kFine) return other;
   if (!checksums_hold(packet, outer, context)) return Counter::drop_underlay_checksum;
   const uint8_t* udp = packet.data + packet.headers.l4;
-  const uint32_t udp_length = load_be16(udp + 4);
-  const uint32_t end = udp_length == 0 ? packet.headers.end : packet.headers.l4 + udp_length;
+  const uint32_t end = udp_end(packet);
   const uint32_t inner = packet.headers.payload + sizeof(Vxlan);
   if (end < inner + sizeof(Ethernet)) return Counter::drop_vxlan_truncated;
   const auto& header = *reinterpret_cast<const Vxlan*>(udp + sizeof(Udp));
@@ -132,7 +75,7 @@ OVERLANE_NOINLINE Counter decap_any(Packet& packet, uint16_t carrier, Context& c
     context.recent_vteps.of(addresses, rest) = {addresses, rest, index, tunnel.domain};
   }
   packet.set_origin(kTunnelBit | index, carrier, tunnel.domain);
-  return strip(packet, inner, end, outer.ecn);
+  return strip(packet, inner, end, outer.tos & ecn::kMask);
 }
 
 // An untagged UDP packet over IPv4 without options, whole, to and from where decap_any found a tunnel lately. False:
