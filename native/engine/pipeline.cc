@@ -16,6 +16,7 @@
 #include "stage/vlan_tag.h"
 #include "stage/vxlan_datagram.h"
 #include "stage/vxlan_decap.h"
+#include "stage/vxlan_from_train.h"
 
 namespace overlane {
 
@@ -155,24 +156,54 @@ void from_esp_frames(Burst& burst, uint16_t port, Context& context) {
   }
 }
 
-// Complete outer packets. Live, a train of a sender on this machine may be one super-frame; it comes apart first.
+// Complete outer packets, unencrypted.
+void from_outer_frames(Burst& burst, uint16_t port, bool live, Context& context) {
+  vxlan_decap(burst, port, context);
+  parse(burst, context.counters);
+  if (live) note_open_checksums(burst);
+  restore_tags(burst, context);
+  switch_frames(burst, context);
+}
+
+// As many as there are, and trains of them that a sender on this machine made, in order.
+void from_outer_trains(Burst& burst, uint16_t port, Context& context) {
+  Burst frames;
+  for (uint32_t i = 0; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
+    if (!is_outer_train(*packet)) {
+      frames.packets[frames.count++] = packet;
+      continue;
+    }
+    if (frames.count > 0) from_outer_frames(frames, port, true, context);
+    Burst datagrams;
+    const uint16_t underlay = vxlan_from_train(packet, port, datagrams, context);
+    if (underlay != kNoUnderlay) from_vxlan_datagrams(datagrams, port, underlay, context);
+  }
+  burst.count = 0;
+  if (frames.count > 0) from_outer_frames(frames, port, true, context);
+}
+
+// With ESP among them a train comes apart first: each datagram is sealed for itself.
+void from_encrypted_frames(Burst& burst, uint16_t port, bool live, Context& context) {
+  finish_all(
+      burst, context, [](const Packet& p) { return !is_outer_train(p); },
+      [&](Burst& whole) {
+        from_esp_frames(whole, port, context);
+        from_outer_frames(whole, port, live, context);
+      });
+}
+
 void from_frame_underlay(Burst& burst, uint16_t port, Context& context) {
   const std::vector<uint16_t>& carried = context.carried[port];
-  const bool resolve = context.underlays[carried.front()].resolve;
+  const bool live = context.underlays[carried.front()].resolve;
   const bool encrypted = std::any_of(carried.begin(), carried.end(),
                                      [&](uint16_t i) { return context.underlays[i].esp != EspCarriage::none; });
   parse(burst, context.counters);
-  const auto open = [&](Burst& outer) {
-    if (OVERLANE_UNLIKELY(encrypted)) from_esp_frames(outer, port, context);
-    vxlan_decap(outer, port, context);
-    parse(outer, context.counters);
-    if (resolve) note_open_checksums(outer);
-    restore_tags(outer, context);
-    switch_frames(outer, context);
-  };
-  if (OVERLANE_LIKELY(!resolve)) return open(burst);
-  finish_all(
-      burst, context, [](const Packet& p) { return p.segment == 0 || p.flags & kInnerOffload; }, open);
+  if (OVERLANE_UNLIKELY(encrypted)) return from_encrypted_frames(burst, port, live, context);
+  const bool trains =
+      live && std::any_of(burst.packets, burst.packets + burst.count, [](Packet* p) { return is_outer_train(*p); });
+  if (OVERLANE_UNLIKELY(trains)) return from_outer_trains(burst, port, context);
+  from_outer_frames(burst, port, live, context);
 }
 
 }  // namespace

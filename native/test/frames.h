@@ -22,7 +22,7 @@ inline Bytes hex(const std::string& text) {
   return out;
 }
 
-inline Bytes join(std::initializer_list<Bytes> parts) {
+inline Bytes join(const std::vector<Bytes>& parts) {
   Bytes out;
   for (const Bytes& part : parts) out.insert(out.end(), part.begin(), part.end());
   return out;
