@@ -1,4 +1,6 @@
 // Super-frames of UDP that arrive on a frame underlay: what comes out is what their datagrams one by one bring.
+#include <random>
+
 #include "test/item_port.h"
 #include "test/lab.h"
 
@@ -230,4 +232,27 @@ TEST("vxlan from train: absurd strides, and too few buffers, lose what they must
   receiver.hear({train(false, payloads)});
   CHECK_EQ(receiver.container->out.size(), 2u);
   CHECK_EQ(receiver.lab.total(Counter::drop_pool_empty), 2u);
+}
+
+TEST("vxlan from train: any bytes, strides and open checksums keep the accounting and the pools whole") {
+  std::mt19937 random(7);
+  const std::vector<Flow> flows = all_flows();
+  for (bool v6 : {false, true}) {
+    Receiver receiver({.v6 = v6});
+    for (int turn = 0; turn < 2'000; ++turn) {
+      const auto inner =
+          stream(flows[random() % flows.size()], payload_bytes(1 + random() % 5'000), 1 + random() % 1'300);
+      Item item = train(v6, datagrams(inner), random() % 4);
+      for (auto flips = random() % 4; flips > 0; --flips) {
+        const size_t within = random() % 2 == 0 ? 120 : item.bytes.size();  // where the headers are, or anywhere
+        item.bytes[random() % std::min(within, item.bytes.size())] = static_cast<uint8_t>(random());
+      }
+      if (random() % 2 == 0) item.bytes = with_ip_checksum(outer_flow(v6), item.bytes);
+      if (random() % 8 == 0) item.bytes.resize(1 + random() % item.bytes.size());
+      if (random() % 4 == 0) item.segment = static_cast<uint16_t>(random());
+      receiver.hear({item});  // checks
+      receiver.container->out.clear();
+      receiver.other->out.clear();
+    }
+  }
 }
