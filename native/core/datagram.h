@@ -21,6 +21,9 @@ static_assert(offsetof(Datagram, flow) == 16 && offsetof(Datagram, tos) == 18 &&
               offsetof(Datagram, keyring) == 22);
 static_assert(sizeof(Datagram) == 24 && sizeof(Datagram) <= kHeadroom / 2);
 
+// Datagrams of a train that is sent: UDP_MAX_SEGMENTS before Linux 6.9.
+inline constexpr uint32_t kMaxTrain = 64;
+
 OVERLANE_INLINE Datagram datagram_of(const Packet& packet) {
   return load<Datagram>(packet.data - sizeof(Datagram));
 }

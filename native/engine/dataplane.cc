@@ -25,9 +25,9 @@ uint16_t Dataplane::add_port(std::unique_ptr<Port> port, uint32_t mtu, uint16_t 
     context_.members.resize(ports_.size());
     context_.carried.resize(ports_.size());
     context_.output.resize(ports_.size(), context_.underlays.size());
+    burst_limits_.resize(ports_.size());
   }
   ports_[index] = std::move(port);
-  burst_limits_.resize(ports_.size());
   burst_limits_[index] = kMaxBurst;
   context_.output.set_port(index, ports_[index].get(), mtu + kEthernetAndTag);
   return index;

@@ -23,7 +23,7 @@ UdpPort::UdpPort(const Options& options, UdpSockets sockets, uint32_t mtu, uint3
       scope_(scope),
       gso_(options.gso),
       trains_(new UdpTrain[sockets_.senders.size()]),
-      each_(new mmsghdr[UdpTrain::kMaxDatagrams]) {}
+      each_(new mmsghdr[kMaxTrain]) {}
 
 // What was taken apart and not handed on was not counted either.
 UdpPort::~UdpPort() {

@@ -148,7 +148,7 @@ int UdpPort::send_whole(int fd, UdpTrain& train) {
   msghdr message{};
   message.msg_name = &to;
   message.msg_namelen = to.length;
-  iovec parts[UdpTrain::kMaxDatagrams];
+  iovec parts[kMaxTrain];
   message.msg_iov = parts;
   message.msg_iovlen = train.gather(parts);
   message.msg_control = control.whole == 0 ? nullptr : control.bytes;
@@ -164,7 +164,7 @@ int UdpPort::send_whole(int fd, UdpTrain& train) {
 bool UdpPort::send_each(int fd, UdpTrain& train, CounterRow& row) {
   SocketAddress to = socket_address(train.peer, options_.udp_port, scope_);
   SendControl control(train.peer.is_v4(), train.tos, train.count > 1 ? train.stride : 0);
-  iovec parts[UdpTrain::kMaxDatagrams];
+  iovec parts[kMaxTrain];
   for (uint32_t i = 0; i < train.count; ++i) {
     parts[i] = train.part(i);
     each_[i] = {};

@@ -5,12 +5,11 @@
 
 #include <memory>
 
-#include "core/ip_address.h"
+#include "core/datagram.h"
 
 namespace overlane {
 
 struct UdpTrain {
-  static constexpr uint32_t kMaxDatagrams = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
   static constexpr uint32_t kRoom = 65536;
 
   IpAddress peer;
@@ -19,15 +18,14 @@ struct UdpTrain {
   uint32_t stride = 0;  // bytes of each but the last
   uint32_t last = 0;    // bytes of the last
   uint32_t bytes = 0;
-  uint32_t used = 0;                 // of `room`
-  const uint8_t* at[kMaxDatagrams];  // each datagram: in a packet, or in `room`
+  uint32_t used = 0;             // of `room`
+  const uint8_t* at[kMaxTrain];  // each datagram: in a packet, or in `room`
   // Segments of super-frames are put together here, side by side: copied while their checksum is computed, which costs
   // less than what the kernel asks for a train in pieces (65 ns a datagram, two pieces each).
   std::unique_ptr<uint8_t[]> room = std::make_unique<uint8_t[]>(kRoom);
 
   bool takes(const IpAddress& to, uint8_t with, uint32_t size, uint32_t most) const {
-    return peer == to && tos == with && last == stride && size <= stride && count < kMaxDatagrams &&
-           bytes + size <= most;
+    return peer == to && tos == with && last == stride && size <= stride && count < kMaxTrain && bytes + size <= most;
   }
   void begin(const IpAddress& to, uint8_t with, uint32_t size) {
     peer = to;

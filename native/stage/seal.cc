@@ -18,7 +18,6 @@ namespace {
 constexpr Counter kFine = Counter::count_;
 constexpr uint32_t kFront = sizeof(Esp) + sizeof(Udp);  // what is put before a VXLAN header
 constexpr uint32_t kMaxJobs = 32;
-constexpr uint32_t kMaxTrain = 64;          // datagrams: UDP_MAX_SEGMENTS before Linux 6.9
 constexpr uint32_t kMaxTrainBytes = 65487;  // of a UDP datagram over IPv6, and less than over IPv4
 
 Counter reason_of(OutboundSa::State state) {

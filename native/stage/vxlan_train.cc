@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/datagram.h"
 #include "offload/segment.h"
 #include "stage/vlan_tag.h"
 #include "stage/vxlan_encap.h"
@@ -12,7 +13,6 @@ namespace overlane {
 
 namespace {
 
-constexpr uint32_t kMaxDatagrams = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
 // Of a train with all its headers. A byte more, and the kernel takes it apart itself (gso_max_size of most devices).
 constexpr uint32_t kMaxBytes = 65535;
 
@@ -65,7 +65,7 @@ uint32_t vxlan_train(Packet* super, const Underlay& underlay, Packet** out, uint
     return 0;
   }
   const uint32_t stride = sizeof(Vxlan) + plan.header + plan.payload_of(0);
-  const uint32_t each = std::min(kMaxDatagrams, (kMaxBytes - tunnel.outer) / stride);
+  const uint32_t each = std::min(kMaxTrain, (kMaxBytes - tunnel.outer) / stride);
   if (plan.count == 1 || each < 2 || stride - sizeof(Vxlan) > longest_frame(underlay)) return 0;
   const uint32_t trains = (plan.count + each - 1) / each;
   // Only the last may be small.
