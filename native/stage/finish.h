@@ -33,8 +33,8 @@ void finish_all(Burst& burst, Context& context, Fine fine, Next next, Make make 
     if (fine(*packet)) {
       finished.packets[finished.count++] = packet;
     } else {
-      if (finished.count > 0) next(finished);  // room for a whole super-frame
-      finished.count = make(packet, finished.packets, kMaxBurst, context);
+      if (packet->segment != 0 && finished.count > 0) next(finished);  // room for a whole super-frame
+      finished.count += make(packet, finished.packets + finished.count, kMaxBurst - finished.count, context);
     }
     if (finished.count == kMaxBurst) next(finished);
   }
