@@ -28,6 +28,12 @@ extern const CounterInfo kCounterInfo[kCounterCount];
 struct alignas(kCacheLine) CounterRow {
   uint64_t values[kCounterCount] = {};
   OVERLANE_INLINE void add(Counter counter, uint64_t n = 1) { values[static_cast<size_t>(counter)] += n; }
+  // A train that is lost is as many as its datagrams.
+  void add_lost(const Packet& packet, Counter reason) {
+    const uint32_t lost = packet.flags & kTrain ? datagrams_of(packet) : 1;
+    add(Counter::segmented, lost - 1);
+    add(reason, lost);
+  }
   uint64_t get(Counter counter) const { return values[static_cast<size_t>(counter)]; }
 };
 

@@ -63,6 +63,11 @@ static_assert(offsetof(Packet, segment) == offsetof(Packet, cut) + 4 &&
 static_assert(offsetof(Packet, ingress) == offsetof(Packet, source) + 4);
 static_assert(offsetof(Packet, domain) == offsetof(Packet, source) + 6);
 
+// Of a kTrain.
+inline uint32_t datagrams_of(const Packet& train) {
+  return (train.length - train.headers.payload + train.segment - 1) / train.segment;
+}
+
 inline constexpr unsigned kMaxBurst = 256;
 
 struct Burst {

@@ -27,9 +27,8 @@ bool is_down(int error) {
 
 // Datagrams of a train that was sent, which is one packet so far.
 void AfPacketPort::count_train(const Packet& packet, CounterRow& row) {
-  const uint32_t header = packet.headers.payload;
-  const uint32_t count = (packet.length - header + packet.segment - 1) / packet.segment;
-  sent_as(count, uint64_t{header} * (count - 1), row);
+  const uint32_t count = datagrams_of(packet);
+  sent_as(count, uint64_t{packet.headers.payload} * (count - 1), row);
 }
 
 // Up to the first one that cannot be described, or that the kernel is known not to take.

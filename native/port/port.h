@@ -108,9 +108,9 @@ class Port {
   }
   // A packet that was taken over could not be sent after all.
   static void lose(Packet* packet, Counter reason, CounterRow& row) {
-    row.add(reason);
     row.add(Counter::tx_packets, uint64_t{0} - 1);
     row.add(Counter::tx_bytes, uint64_t{0} - packet->length);
+    row.add_lost(*packet, reason);
     release(packet);
   }
 

@@ -105,6 +105,7 @@ void Output::encapsulate(uint16_t index, Burst& burst, Context& context) {
       burst, context, [](const Packet& packet) { return packet.is_ordinary(); },
       [&](Burst& finished) {
         vxlan_encap(finished, underlay, context);
+        if (trains && !context.mirrors.any()) gather_trains(finished, context);  // a capture shows what is on the wire
         hand_over(underlay.carrier, finished, bytes_of(finished), context);
       },
       [&](Packet* packet, Packet** out, uint32_t max, Context&) {
@@ -164,9 +165,11 @@ void Output::hand_over(uint16_t port, Burst& burst, uint64_t bytes, Context& con
   Port& to = *links_[port].port;
   const uint32_t taken = to.transmit(burst.packets, burst.count, row);
   for (uint32_t i = taken; i < burst.count; ++i) {
+    Packet* packet = burst.packets[i];
     row.add(Counter::tx_packets, uint64_t{0} - 1);
-    row.add(Counter::tx_bytes, uint64_t{0} - burst.packets[i]->length);
-    context.counters.drop(burst.packets[i], to.refusal());
+    row.add(Counter::tx_bytes, uint64_t{0} - packet->length);
+    context.counters.port(packet->ingress).add_lost(*packet, to.refusal());
+    release(packet);
   }
   burst.count = 0;
 }

@@ -1,6 +1,7 @@
 #include "stage/vxlan_train.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/datagram.h"
 #include "offload/segment.h"
@@ -54,7 +55,88 @@ void become_train(Packet& packet, const Tunnel& tunnel, uint32_t stride) {
   packet.headers.protocol = ip_protocol::kUdp;
 }
 
+// Whether a datagram may follow `first` in a train: the same outer headers but for lengths and checksums, and no
+// longer.
+bool continues(const Packet& next, const Packet& first, uint32_t outer) {
+  constexpr uint32_t kTrafficClass = sizeof(Ethernet);  // and the IP version
+  const uint32_t ports = outer - static_cast<uint32_t>(sizeof(Udp));
+  return next.is_ordinary() && next.cut == 0 && next.source == first.source && next.length <= first.length &&
+         load<uint16_t>(next.data + kTrafficClass) == load<uint16_t>(first.data + kTrafficClass) &&
+         load<uint32_t>(next.data + ports) == load<uint32_t>(first.data + ports);
+}
+
+// How many packets from the first on make a train, and its bytes.
+uint32_t find_train(Packet* const* packets, uint32_t count, uint32_t outer, uint32_t& bytes) {
+  const Packet& first = *packets[0];
+  bytes = first.length;
+  if (!first.is_ordinary() || first.cut != 0) return 1;
+  uint32_t found = 1;
+  while (found < std::min(count, kMaxTrain)) {
+    const Packet& next = *packets[found];
+    if (!continues(next, first, outer) || bytes + next.length - outer > kMaxBytes) break;
+    bytes += next.length - outer;
+    ++found;
+    if (next.length != first.length) break;
+  }
+  return found;
+}
+
+void set_lengths(Packet& packet, uint32_t outer, bool v4) {
+  const uint32_t ip = packet.length - static_cast<uint32_t>(sizeof(Ethernet));
+  if (v4) {
+    auto& header = *reinterpret_cast<Ipv4*>(packet.data + sizeof(Ethernet));
+    header.total_length = static_cast<uint16_t>(ip);
+    store<uint16_t>(&header.checksum, 0);
+    store<uint16_t>(&header.checksum, ~checksum_fold(checksum_add(packet.data + sizeof(Ethernet), sizeof(Ipv4))));
+  } else {
+    reinterpret_cast<Ipv6*>(packet.data + sizeof(Ethernet))->payload_length = static_cast<uint16_t>(ip - sizeof(Ipv6));
+  }
+  reinterpret_cast<Udp*>(packet.data + outer - sizeof(Udp))->length =
+      static_cast<uint16_t>(packet.length - outer + sizeof(Udp));
+}
+
+// The outer headers of the first, and all datagrams. nullptr: no buffer.
+Packet* join(Packet* const* packets, uint32_t count, uint32_t bytes, const Tunnel& tunnel, Context& context) {
+  Packet* to = context.pools.take(bytes);
+  if (to == nullptr) return nullptr;
+  const Packet& first = *packets[0];
+  uint8_t* write = to->data;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t skipped = i == 0 ? 0 : tunnel.outer;
+    std::memcpy(write, packets[i]->data + skipped, packets[i]->length - skipped);
+    write += packets[i]->length - skipped;
+  }
+  to->length = bytes;
+  to->time = first.time;
+  to->set_origin(first.source, first.ingress, first.domain);
+  set_lengths(*to, tunnel.outer, tunnel.vtep.is_v4());
+  become_train(*to, tunnel, first.length - tunnel.outer);
+  return to;
+}
+
 }  // namespace
+
+void gather_trains(Burst& burst, Context& context) {
+  uint32_t kept = 0;
+  uint32_t found;
+  for (uint32_t i = 0; i < burst.count; i += found) {
+    Packet** run = &burst.packets[i];
+    const Tunnel& tunnel = context.tunnels[tunnel_index(run[0]->source)];
+    uint32_t bytes;
+    found = find_train(run, burst.count - i, tunnel.outer, bytes);
+    Packet* train = found == 1 ? nullptr : join(run, found, bytes, tunnel, context);
+    if (train == nullptr) {
+      for (uint32_t j = 0; j < found; ++j) burst.packets[kept++] = run[j];
+      continue;
+    }
+    for (uint32_t j = 0; j < found; ++j) {
+      if (j != 0) context.counters.port(run[j]->ingress).add(Counter::coalesced);
+      release(run[j]);
+    }
+    burst.packets[kept++] = train;
+  }
+  burst.count = kept;
+}
 
 uint32_t vxlan_train(Packet* super, const Underlay& underlay, Packet** out, uint32_t max, Context& context) {
   const Tunnel& tunnel = context.tunnels[tunnel_index(super->source)];

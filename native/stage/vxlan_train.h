@@ -13,4 +13,8 @@ namespace overlane {
 // be asked for or buffers are short.
 uint32_t vxlan_train(Packet* super, const Underlay& underlay, Packet** out, uint32_t max, Context& context);
 
+// Makes trains of packets that vxlan_encap made, where several of one flow follow each other: of the same size, the
+// last perhaps shorter. They are `coalesced`. Packets for which there is no buffer go as they are.
+void gather_trains(Burst& burst, Context& context);
+
 }  // namespace overlane

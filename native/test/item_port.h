@@ -39,7 +39,8 @@ class ItemPort final : public Port {
   }
   // A train counts as the datagrams that it is: as with the udp port, and with the packet port.
   uint32_t transmit(Packet** packets, uint32_t count, CounterRow& row) override {
-    for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t taken = std::min(count, room);
+    for (uint32_t i = 0; i < taken; ++i) {
       Packet* packet = packets[i];
       out.push_back({bytes_of(*packet), datagram_of(*packet), packet->segment, packet->flags});
       const uint16_t stride = out.back().datagram.stride;
@@ -51,12 +52,13 @@ class ItemPort final : public Port {
       }
       release(packet);
     }
-    return count;
+    return taken;
   }
   uint8_t offloads() const override { return takes_; }
 
   std::deque<Item> in;
   std::deque<Item> out;
+  uint32_t room = UINT32_MAX;  // packets that it takes at once
 
  private:
   uint8_t takes_;
