@@ -43,8 +43,9 @@ export interface FrameUnderlayOptions {
   /** Bytes of the largest outer IP packet; default and at most the port's; at least 118 over IPv4, 1280 over IPv6. */
   mtu?: number;
   /**
-   * Outer UDP checksum; default `zero` over IPv4 (RFC 7348, section 5), `send` over IPv6 (RFC 6935 permits zero between VTEPs). What a
-   * super-frame becomes has one in any case on a `packet` port, unless that has `offload: false`: kernels segment no UDP without.
+   * Outer UDP checksum; default `zero` over IPv4 (RFC 7348, section 5), `send` over IPv6 (RFC 6935 permits zero between VTEPs). What
+   * leaves a `packet` port as a train (a super-frame, packets of a flow in a row) has one in any case, unless that has `offload: false`:
+   * kernels segment no UDP without.
    */
   checksum?: 'send' | 'zero';
   /**
