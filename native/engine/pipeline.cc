@@ -131,12 +131,18 @@ void from_trunk(Burst& burst, uint16_t port, Context& context) {
   burst.count = 0;
 }
 
-// VXLAN datagrams, and what they hold.
-void from_vxlan_datagrams(Burst& burst, uint16_t port, uint16_t underlay, Context& context) {
-  vxlan_from_datagrams(burst, port, underlay, context);
+// Frames that came out of tunnels. unsure: their checksums may be open, and nobody looked.
+void from_tunnels(Burst& burst, bool unsure, Context& context) {
   parse(burst, context.counters);
+  if (unsure) note_open_checksums(burst);
   restore_tags(burst, context);
   switch_frames(burst, context);
+}
+
+// VXLAN datagrams of a port that looks into them.
+void from_vxlan_datagrams(Burst& burst, uint16_t port, uint16_t underlay, Context& context) {
+  vxlan_from_datagrams(burst, port, underlay, context);
+  from_tunnels(burst, false, context);
 }
 
 void from_datagram_underlay(Burst& burst, uint16_t port, uint16_t index, Context& context) {
@@ -159,10 +165,7 @@ void from_esp_frames(Burst& burst, uint16_t port, Context& context) {
 // Complete outer packets, unencrypted.
 void from_outer_frames(Burst& burst, uint16_t port, bool live, Context& context) {
   vxlan_decap(burst, port, context);
-  parse(burst, context.counters);
-  if (live) note_open_checksums(burst);
-  restore_tags(burst, context);
-  switch_frames(burst, context);
+  from_tunnels(burst, live, context);
 }
 
 // As many as there are, and trains of them that a sender on this machine made, in order.
@@ -177,7 +180,9 @@ void from_outer_trains(Burst& burst, uint16_t port, Context& context) {
     if (frames.count > 0) from_outer_frames(frames, port, true, context);
     Burst datagrams;
     const uint16_t underlay = vxlan_from_train(packet, port, datagrams, context);
-    if (underlay != kNoUnderlay) from_vxlan_datagrams(datagrams, port, underlay, context);
+    if (underlay == kNoUnderlay) continue;
+    vxlan_from_datagrams(datagrams, port, underlay, context);
+    from_tunnels(datagrams, true, context);
   }
   burst.count = 0;
   if (frames.count > 0) from_outer_frames(frames, port, true, context);

@@ -1,23 +1,43 @@
 #include "stage/vxlan_from_train.h"
 
+#include <algorithm>
+
 #include "core/datagram.h"
 #include "offload/merge.h"
 #include "stage/outer.h"
+#include "wire/ethernet.h"
 #include "wire/vxlan.h"
 
 namespace overlane {
 
+namespace {
+
+constexpr Counter kFine = Counter::count_;
+
+Counter refusal(const Packet& train, uint16_t carrier, const Context& context, Outer& outer) {
+  const Counter other = match_underlay(train, carrier, context, outer);
+  if (other != kFine) return other;
+  if (!checksums_hold(train, outer, context)) return Counter::drop_underlay_checksum;
+  const uint32_t at = train.headers.payload;
+  const uint32_t end = udp_end(train);
+  // Cut into pieces that hold no frame it would only fill the pools.
+  if (end <= at || std::min<uint32_t>(train.segment, end - at) < sizeof(Vxlan) + sizeof(Ethernet)) {
+    return Counter::drop_vxlan_truncated;
+  }
+  return kFine;
+}
+
+}  // namespace
+
 uint16_t vxlan_from_train(Packet* train, uint16_t carrier, Burst& datagrams, Context& context) {
   Outer outer;
-  Counter reason = match_underlay(*train, carrier, context, outer);
-  if (reason == Counter::count_ && !checksums_hold(*train, outer, context)) reason = Counter::drop_underlay_checksum;
-  const uint32_t at = train->headers.payload;
-  const uint32_t end = reason == Counter::count_ ? udp_end(*train) : 0;
-  if (reason == Counter::count_ && end <= at) reason = Counter::drop_vxlan_truncated;
-  if (reason != Counter::count_) {
+  const Counter reason = refusal(*train, carrier, context, outer);
+  if (reason != kFine) {
     context.counters.drop(train, reason);
     return kNoUnderlay;
   }
+  const uint32_t at = train->headers.payload;
+  const uint32_t end = udp_end(*train);
   const uint32_t stride = train->segment;
   train->data += at;
   train->length = end - at;

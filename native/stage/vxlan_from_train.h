@@ -1,6 +1,6 @@
 // Takes a super-frame of UDP apart that came from a `frame` underlay: the kernel of this machine hands on whole what a
 // sender on it made (UDP_SEGMENT, USO). The outer headers are looked at once, and what belongs together in the frames
-// inside stays together.
+// inside stays together, and counts as one from here on.
 #pragma once
 
 #include "stage/context.h"
