@@ -26,6 +26,11 @@ struct Flow {
   bool udp_checksum = true;
 };
 
+// Of outer headers.
+inline Flow outer_flow(bool v6) {
+  return {.ipv6 = v6, .tcp = false};
+}
+
 // One frame of it; the defaults are those of the first.
 struct Piece {
   uint32_t sequence = 0xfffffe00;  // wraps around soon

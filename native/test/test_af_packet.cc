@@ -9,10 +9,7 @@
 namespace overlane {
 namespace {
 
-using test::Bytes;
-using test::PacketPorts;
-using test::Raw;
-using test::Veth;
+using namespace test;
 
 Bytes numbered(uint32_t i, size_t size = 64) {
   Bytes frame = test::udp_frame(test::mac(2), test::mac(3), 3, 2, size);

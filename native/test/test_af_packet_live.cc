@@ -8,11 +8,7 @@
 namespace overlane {
 namespace {
 
-using test::Bytes;
-using test::Namespace;
-using test::PacketPorts;
-using test::Raw;
-using test::Veth;
+using namespace test;
 
 // Two namespaces with an address each; the other ends of their interfaces in a third, where two ports are glued.
 class Pair {

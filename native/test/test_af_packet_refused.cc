@@ -11,10 +11,7 @@
 namespace overlane {
 namespace {
 
-using test::Bytes;
-using test::PacketPorts;
-using test::Raw;
-using test::Veth;
+using namespace test;
 
 // A TUN, which carries IP packets without Ethernet headers; it is there as long as the object.
 class Tun {

@@ -19,10 +19,6 @@ struct Setup {
   bool verify = false;
 };
 
-Flow outer_flow(bool v6) {
-  return {.ipv6 = v6, .tcp = false};
-}
-
 Bytes address(bool v6, uint8_t last) {
   Bytes bytes = v6 ? hex("fd00 0000 0000 0000 0000 0000 0000 0000") : Bytes{10, 0, 0, 0};
   bytes.back() = last;

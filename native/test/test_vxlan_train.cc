@@ -72,10 +72,6 @@ Item super_frame(const Flow& flow, size_t payload, uint16_t segment) {
           kPartialChecksum};
 }
 
-Flow outer_flow(bool v6) {
-  return {.ipv6 = v6, .tcp = false};
-}
-
 // What a NIC makes of a train; its own headers are checked.
 std::vector<Bytes> pulled_apart(const Item& train, bool v6) {
   const Flow outer = outer_flow(v6);
