@@ -139,17 +139,16 @@ void from_tunnels(Burst& burst, bool unsure, Context& context) {
   switch_frames(burst, context);
 }
 
-// VXLAN datagrams of a port that looks into them.
-void from_vxlan_datagrams(Burst& burst, uint16_t port, uint16_t underlay, Context& context) {
+void from_vxlan_datagrams(Burst& burst, uint16_t port, uint16_t underlay, bool unsure, Context& context) {
   vxlan_from_datagrams(burst, port, underlay, context);
-  from_tunnels(burst, false, context);
+  from_tunnels(burst, unsure, context);
 }
 
 void from_datagram_underlay(Burst& burst, uint16_t port, uint16_t index, Context& context) {
   if (OVERLANE_LIKELY(context.underlays[index].esp == EspCarriage::none)) {
-    return from_vxlan_datagrams(burst, port, index, context);
+    return from_vxlan_datagrams(burst, port, index, false, context);
   }
-  open_all(burst, index, context, [&](Burst& opened) { from_vxlan_datagrams(opened, port, index, context); });
+  open_all(burst, index, context, [&](Burst& opened) { from_vxlan_datagrams(opened, port, index, false, context); });
 }
 
 // The frames with ESP of a burst; the others stay.
@@ -180,9 +179,7 @@ void from_outer_trains(Burst& burst, uint16_t port, Context& context) {
     if (frames.count > 0) from_outer_frames(frames, port, true, context);
     Burst datagrams;
     const uint16_t underlay = vxlan_from_train(packet, port, datagrams, context);
-    if (underlay == kNoUnderlay) continue;
-    vxlan_from_datagrams(datagrams, port, underlay, context);
-    from_tunnels(datagrams, true, context);
+    if (underlay != kNoUnderlay) from_vxlan_datagrams(datagrams, port, underlay, true, context);
   }
   burst.count = 0;
   if (frames.count > 0) from_outer_frames(frames, port, true, context);

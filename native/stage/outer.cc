@@ -21,6 +21,14 @@ bool udp_checksum_holds(const Packet& packet, const Outer& outer) {
   return checksum_fold(checksum_add(udp, length, pseudo)) == 0xffff;
 }
 
+bool checksums_hold(const Packet& packet, const Outer& outer, const Context& context) {
+  if (packet.headers.ip_version == 4) {
+    if (checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4)) != 0xffff) return false;
+  }
+  if (packet.flags & kPartialChecksum) return true;
+  return !context.underlays[outer.underlay].verify_checksum || udp_checksum_holds(packet, outer);
+}
+
 }  // namespace
 
 Counter match_underlay(const Packet& packet, uint16_t carrier, const Context& context, Outer& outer) {
@@ -51,15 +59,8 @@ Counter match_underlay(const Packet& packet, uint16_t carrier, const Context& co
   if (OVERLANE_UNLIKELY(h.status != ParseStatus::ok)) return Counter::drop_underlay_malformed;
   if (h.protocol != ip_protocol::kUdp) return Counter::drop_underlay_other;
   if (OVERLANE_UNLIKELY(h.flags & kFragment)) return Counter::drop_underlay_fragment;
-  return outer.underlay == kNoUnderlay ? Counter::drop_underlay_other : kFine;
-}
-
-bool checksums_hold(const Packet& packet, const Outer& outer, const Context& context) {
-  if (packet.headers.ip_version == 4) {
-    if (checksum_fold(checksum_add(outer.ip, (outer.ip[0] & 15) * 4)) != 0xffff) return false;
-  }
-  if (packet.flags & kPartialChecksum) return true;
-  return !context.underlays[outer.underlay].verify_checksum || udp_checksum_holds(packet, outer);
+  if (outer.underlay == kNoUnderlay) return Counter::drop_underlay_other;
+  return checksums_hold(packet, outer, context) ? kFine : Counter::drop_underlay_checksum;
 }
 
 }  // namespace overlane

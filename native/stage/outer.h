@@ -14,12 +14,10 @@ struct Outer {
   uint8_t tos;
 };
 
-// Which underlay of `carrier` a parsed packet is for, unencrypted. Counter::count_: found, else why it is none's.
+// Which underlay of `carrier` a parsed packet is for, unencrypted, and whether its outer checksums hold: that of the
+// IPv4 header, and that of UDP where the underlay wants it verified and the kernel did not leave it open (what has not
+// been on a wire is believed, as the kernel does). Counter::count_: fine, else why not.
 Counter match_underlay(const Packet& packet, uint16_t carrier, const Context& context, Outer& outer);
-
-// The checksum of the IPv4 header, and that of UDP where the underlay wants it verified and the kernel did not leave it
-// open: what has not been on a wire is believed, as the kernel does.
-bool checksums_hold(const Packet& packet, const Outer& outer, const Context& context);
 
 // Where the UDP datagram of such a packet ends.
 OVERLANE_INLINE uint32_t udp_end(const Packet& packet) {

@@ -57,7 +57,6 @@ OVERLANE_NOINLINE Counter decap_any(Packet& packet, uint16_t carrier, Context& c
   Outer outer;
   const Counter other = match_underlay(packet, carrier, context, outer);
   if (other != kFine) return other;
-  if (!checksums_hold(packet, outer, context)) return Counter::drop_underlay_checksum;
   const uint8_t* udp = packet.data + packet.headers.l4;
   const uint32_t end = udp_end(packet);
   const uint32_t inner = packet.headers.payload + sizeof(Vxlan);

@@ -17,7 +17,6 @@ constexpr Counter kFine = Counter::count_;
 Counter refusal(const Packet& train, uint16_t carrier, const Context& context, Outer& outer) {
   const Counter other = match_underlay(train, carrier, context, outer);
   if (other != kFine) return other;
-  if (!checksums_hold(train, outer, context)) return Counter::drop_underlay_checksum;
   const uint32_t at = train.headers.payload;
   const uint32_t end = udp_end(train);
   // Cut into pieces that hold no frame it would only fill the pools.

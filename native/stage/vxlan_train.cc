@@ -23,6 +23,14 @@ void take_tag_off(Packet& packet) {
   packet.headers.flags &= static_cast<uint8_t>(~kTagged);
 }
 
+// Frames of one flow, put together from the first on, are of that flow too.
+void inherit(Packet& packet, const Packet& from) {
+  packet.time = from.time;
+  packet.headers = from.headers;
+  packet.headers.end = packet.length;
+  packet.set_origin(from.source, from.ingress, from.domain);
+}
+
 // Segments [at, end), a VXLAN header before each but the first.
 void write_segments(const Segmentation& plan, uint32_t at, uint32_t end, uint64_t vxlan, Packet& to) {
   uint8_t* write = to.data;
@@ -37,8 +45,10 @@ void write_segments(const Segmentation& plan, uint32_t at, uint32_t end, uint64_
   to.length = static_cast<uint32_t>(write - to.data);
 }
 
-// What makes a packet with outer headers a super-frame of UDP.
+// Outer headers before datagrams side by side, of `stride` bytes each, the first without its VXLAN header: a
+// super-frame of UDP.
 void become_train(Packet& packet, const Tunnel& tunnel, uint32_t stride) {
+  push_tunnel(packet, tunnel, false);
   const bool v4 = tunnel.vtep.is_v4();
   const uint32_t udp = tunnel.outer - static_cast<uint32_t>(sizeof(Udp));
   const uint16_t open = checksum_fold(tunnel.pseudo_sum + swap32(packet.length - udp));
@@ -81,35 +91,18 @@ uint32_t find_train(Packet* const* packets, uint32_t count, uint32_t outer, uint
   return found;
 }
 
-void set_lengths(Packet& packet, uint32_t outer, bool v4) {
-  const uint32_t ip = packet.length - static_cast<uint32_t>(sizeof(Ethernet));
-  if (v4) {
-    auto& header = *reinterpret_cast<Ipv4*>(packet.data + sizeof(Ethernet));
-    header.total_length = static_cast<uint16_t>(ip);
-    store<uint16_t>(&header.checksum, 0);
-    store<uint16_t>(&header.checksum, ~checksum_fold(checksum_add(packet.data + sizeof(Ethernet), sizeof(Ipv4))));
-  } else {
-    reinterpret_cast<Ipv6*>(packet.data + sizeof(Ethernet))->payload_length = static_cast<uint16_t>(ip - sizeof(Ipv6));
-  }
-  reinterpret_cast<Udp*>(packet.data + outer - sizeof(Udp))->length =
-      static_cast<uint16_t>(packet.length - outer + sizeof(Udp));
-}
-
-// The outer headers of the first, and all datagrams. nullptr: no buffer.
+// All datagrams behind outer headers as the first has them. nullptr: no buffer.
 Packet* join(Packet* const* packets, uint32_t count, uint32_t bytes, const Tunnel& tunnel, Context& context) {
   Packet* to = context.pools.take(bytes);
   if (to == nullptr) return nullptr;
   const Packet& first = *packets[0];
-  uint8_t* write = to->data;
-  for (uint32_t i = 0; i < count; ++i) {
-    const uint32_t skipped = i == 0 ? 0 : tunnel.outer;
-    std::memcpy(write, packets[i]->data + skipped, packets[i]->length - skipped);
-    write += packets[i]->length - skipped;
+  uint32_t skipped = tunnel.outer + static_cast<uint32_t>(sizeof(Vxlan));
+  to->length = 0;
+  for (uint32_t i = 0; i < count; ++i, skipped = tunnel.outer) {
+    std::memcpy(to->data + to->length, packets[i]->data + skipped, packets[i]->length - skipped);
+    to->length += packets[i]->length - skipped;
   }
-  to->length = bytes;
-  to->time = first.time;
-  to->set_origin(first.source, first.ingress, first.domain);
-  set_lengths(*to, tunnel.outer, tunnel.vtep.is_v4());
+  inherit(*to, first);
   become_train(*to, tunnel, first.length - tunnel.outer);
   return to;
 }
@@ -157,12 +150,8 @@ uint32_t vxlan_train(Packet* super, const Underlay& underlay, Packet** out, uint
     const uint32_t count = std::min(each, plan.count - at);
     Packet* to = out[made] = context.pools.take(count * stride);
     write_segments(plan, at, at + count, vxlan, *to);
-    to->time = super->time;
-    to->headers = super->headers;
-    to->headers.end = to->length;
-    to->set_origin(super->source, super->ingress, super->domain);
+    inherit(*to, *super);
     if (count == 1) break;
-    push_tunnel(*to, tunnel, false);
     become_train(*to, tunnel, stride);
     context.counters.port(underlay.carrier).add(Counter::encapsulated, count - 1);
   }
